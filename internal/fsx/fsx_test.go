@@ -1,0 +1,191 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fsx_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"restante.example/internal/fsx"
+	"restante.example/internal/fsx/memfs"
+)
+
+// each runs a test on the real file system and on the one in memory.
+func each(t *testing.T, test func(t *testing.T, f fsx.FS)) {
+	t.Run("disk", func(t *testing.T) {
+		f, err := fsx.Dir(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		test(t, f)
+	})
+	t.Run("memory", func(t *testing.T) { test(t, memfs.New(memfs.Options{})) })
+}
+
+func TestFiles(t *testing.T) {
+	each(t, func(t *testing.T, f fsx.FS) {
+		if err := fsx.MkdirAllSynced(f, "a/b/c"); err != nil {
+			t.Fatal(err)
+		}
+		if err := fsx.MkdirAllSynced(f, "a/b/c"); err != nil {
+			t.Fatalf("again: %v", err)
+		}
+		sub, err := f.Sub("a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		for _, text := range []string{"first", "second"} {
+			if _, err := fsx.WriteFileSynced(sub, "c/x", []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := fsx.ReadFile(f, "a/b/c/x", 100)
+			if err != nil || string(got) != text {
+				t.Fatalf("%q, %v", got, err)
+			}
+		}
+		if _, err := fsx.ReadFile(f, "a/b/c/x", 5); !errors.Is(err, fsx.ErrTooLarge) {
+			t.Errorf("over the limit: %v", err)
+		}
+		if _, err := fsx.Create(f, "a/b/c/x"); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("Create over a file: %v", err)
+		}
+		if err := sub.Link("c/x", "c/y"); err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.Link("c/x", "c/y"); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("Link over a file: %v", err)
+		}
+		x, err := f.Stat("a/b/c/x")
+		if err != nil || x.Size != 6 || x.Type != fsx.TypeFile || !x.Private || x.ModTime == 0 {
+			t.Errorf("%+v, %v", x, err)
+		}
+		y, err := f.Stat("a/b/c/y")
+		if err != nil || y.Inode != x.Inode {
+			t.Errorf("%+v, %v", y, err)
+		}
+		list, err := f.ReadDir("a/b/c")
+		if err != nil || len(list) != 2 || list[0].Type != fsx.TypeFile {
+			t.Errorf("%v, %v", list, err)
+		}
+		if err := f.Remove("a/b/c/x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Stat("a/b/c/x"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after Remove: %v", err)
+		}
+		space, err := f.Space()
+		if err != nil || space.Free <= 0 || space.Total < space.Free {
+			t.Errorf("%+v, %v", space, err)
+		}
+	})
+}
+
+func TestNothingLeavesTheDirectory(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("symbolic links need a right on Windows; any Unix runs this")
+	}
+	outside, inside := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"dir": outside, "file": filepath.Join(outside, "secret")} {
+		if err := os.Symlink(to, filepath.Join(inside, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := fsx.Dir(inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, name := range []string{"file", "dir/secret", "../secret", "/etc/passwd"} {
+		if _, err := fsx.Open(f, name); err == nil {
+			t.Errorf("%s was opened", name)
+		}
+	}
+	if _, err := fsx.Create(f, "dir/new"); err == nil {
+		t.Error("a file was made outside")
+	}
+	if _, err := f.Sub("dir"); err == nil {
+		t.Error("a directory outside was opened")
+	}
+	if info, err := f.Stat("file"); err != nil || info.Type != fsx.TypeOther {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// The failed replacement leaves the old file whole, at whatever step it failed.
+func TestWriteFileSyncedFails(t *testing.T) {
+	for _, kind := range []memfs.Kind{memfs.Create, memfs.Write, memfs.Sync, memfs.Rename} {
+		m := memfs.New(memfs.Options{})
+		if _, err := fsx.WriteFileSynced(m, "x", []byte("old")); err != nil {
+			t.Fatal(err)
+		}
+		m.Inject(func(op memfs.Op) *memfs.Fault {
+			if op.Kind == kind {
+				return &memfs.Fault{Err: syscall.EIO, Octets: 1}
+			}
+			return nil
+		})
+		if renamed, err := fsx.WriteFileSynced(m, "x", []byte("new")); renamed || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v: %v, %v", kind, renamed, err)
+		}
+		m.Inject(nil)
+		got, err := fsx.ReadFile(m, "x", 100)
+		if err != nil || !bytes.Equal(got, []byte("old")) {
+			t.Errorf("%v: %q, %v", kind, got, err)
+		}
+		if _, err := m.Stat("x.new"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v: the temporary file is still there: %v", kind, err)
+		}
+	}
+}
+
+func TestGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g fsx.Group
+		var mu sync.Mutex
+		flushes, started := 0, 0
+		flush := func() error {
+			mu.Lock()
+			flushes++
+			mu.Unlock()
+			time.Sleep(time.Second)
+			return nil
+		}
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				mu.Lock()
+				before := flushes
+				started++
+				mu.Unlock()
+				if err := g.Do(flush); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if flushes == before {
+					t.Error("Do returned without a flush that began after it")
+				}
+			})
+		}
+		wg.Wait()
+		if flushes != 2 || started != 16 {
+			t.Errorf("%d flushes for %d callers, want 2: the first one's and one for all the others", flushes, started)
+		}
+	})
+}
