@@ -156,7 +156,6 @@ const (
 	// DiskFull fails creating, writing, linking and making a directory, as
 	// ENOSPC does.
 	DiskFull
-
 )
 
 // String names the kind.
