@@ -56,13 +56,19 @@ func (t *Transaction) Data(ctx context.Context, r io.Reader) ([]Result, error) {
 		Size: t.env.Size, SMTPUTF8: t.env.SMTPUTF8, Origin: t.env.Origin,
 	}, t.targets)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return t.refuse(0, classOf(err), err), nil
 	}
 	octets, class, err := t.copy(ctx, delivery, r)
 	if err != nil {
 		delivery.Abort()
-		if class == Delivered {
+		switch {
+		case class == Delivered:
 			return nil, err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
 		}
 		return t.refuse(octets, class, err), nil
 	}
