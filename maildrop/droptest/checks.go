@@ -36,5 +36,9 @@ func checks() []check {
 		{"DropRace", checkDropRace},
 		{"OpenRace", checkOpenRace},
 		{"Crowd", checkCrowd},
+		{"Random", checkRandom},
+		{"PowerLoss", checkPowerLoss},
+		{"Errors", checkErrors},
+		{"RandomFaults", checkRandomFaults},
 	}
 }

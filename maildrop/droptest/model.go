@@ -35,7 +35,8 @@ type world struct {
 	store  maildrop.Store
 	drops  []*drop
 	serial int
-	lost   bool // the power is off: what fails now may have been done or not
+	armed  bool  // a fault is to come
+	fault  Fault // which
 }
 
 // drop is the model of one maildrop.
@@ -77,13 +78,19 @@ func newWorld(t testing.TB, cfg Config, drops int) *world {
 	t.Helper()
 	h := cfg.New(t)
 	w := &world{TB: t, ctx: t.Context(), h: h, store: h.Store}
-	if h.Close != nil {
-		t.Cleanup(h.Close)
-	}
+	t.Cleanup(w.end)
 	for range drops {
 		w.newDrop()
 	}
 	return w
+}
+
+// end frees the harness. Loops call it early: a check may make thousands.
+func (w *world) end() {
+	if w.h.Close != nil {
+		w.h.Close()
+	}
+	w.h.Close = nil
 }
 
 func (w *world) newDrop() *drop {
@@ -134,7 +141,7 @@ func (w *world) tryDeliver(env maildrop.Envelope, body string, drops ...*drop) [
 func (w *world) letter(prefix, body string, env maildrop.Envelope, answer error) *letter {
 	return &letter{
 		data: WireForm(prefix, body), utf8: env.SMTPUTF8,
-		doubt: answer != nil && w.lost, refused: answer != nil && !w.lost,
+		doubt: answer != nil && w.lost(), refused: answer != nil && !w.lost(),
 	}
 }
 
@@ -324,7 +331,7 @@ func (w *world) addView(d *drop, name maildrop.View, since time.Time) error {
 		w.Errorf("AddView %q of %s, which is there, answered no error", name, d.id)
 	case err == nil:
 		d.views[name] = v
-	case !errors.Is(err, maildrop.ErrViewExists):
+	case d.views[name] == nil:
 		d.maybe, d.maybeName = v, name
 	}
 	return err

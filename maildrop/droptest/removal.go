@@ -79,7 +79,7 @@ func checkDamage(t testing.TB, cfg Config) {
 		w.check()
 	}
 	remove("damaged and whole", maildrop.ErrPartial,
-		[]maildrop.Outcome{maildrop.Removed, maildrop.Kept, maildrop.Kept}, 1, 2, 4)
+		[]maildrop.Outcome{maildrop.Kept, maildrop.Removed, maildrop.Kept}, 4, 1, 2)
 	remove("damaged only", maildrop.ErrPartial,
 		[]maildrop.Outcome{maildrop.Kept, maildrop.Kept}, 3, 1)
 	if w.h.Reopen != nil {

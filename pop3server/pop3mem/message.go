@@ -9,16 +9,18 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"restante.example/maildrop"
 )
 
-// message is one stored message. All fields but the data, which Damage
-// changes under the lock, stay as they are.
+// message is one stored message. Damage changes the data, Take sets gone, both
+// under the lock; the other fields stay as they are.
 type message struct {
 	number  int // of all that ever arrived in the maildrop
 	data    []byte
+	gone    bool
 	size    int64
 	sum     uint32
 	arrived time.Time
@@ -113,6 +115,29 @@ func (s *Store) Put(name, text string) error {
 		return err
 	}
 	return d.Commit(ctx)[0]
+}
+
+// Take takes a message away behind the store's back, as another program that
+// shares a Maildir does: it leaves all views, and a session that still lists it
+// gets maildrop.ErrGone. It reports whether there is such a message.
+func (s *Store) Take(id maildrop.ID, uid string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.drops[id]
+	if d == nil {
+		return false
+	}
+	taken := false
+	for _, v := range d.views {
+		v.messages = slices.DeleteFunc(v.messages, func(m *message) bool {
+			if m.uid() != uid {
+				return false
+			}
+			m.gone, taken = true, true
+			return true
+		})
+	}
+	return taken
 }
 
 // Damage changes a stored message behind the store's back, as a failing disk

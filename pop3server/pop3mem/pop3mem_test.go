@@ -40,6 +40,7 @@ func harness(opt *pop3mem.Options) droptest.Harness {
 			return office
 		},
 		Damage: func(id maildrop.ID, uid string, cut bool) { office.Damage(id, uid, cut) },
+		Take:   func(id maildrop.ID, uid string) { office.Take(id, uid) },
 	}
 	return h
 }

@@ -95,6 +95,9 @@ func (n *snapshot) Message(ctx context.Context, i int) (io.ReadCloser, error) {
 	if err := n.state(); err != nil {
 		return nil, err
 	}
+	if m.gone {
+		return nil, maildrop.ErrGone
+	}
 	return &reader{store: n.store, id: n.id, ctx: ctx, m: m, data: bytes.NewReader(m.data)}, nil
 }
 
