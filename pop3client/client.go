@@ -7,205 +7,276 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
-	"iter"
 	"net"
+	"strings"
+	"sync"
+	"time"
 
-	"golang.org/x/net/proxy"
-
+	"restante.example/internal/wire"
 	"restante.example/pop3"
-	"restante.example/sasl"
 )
 
 // Client is a connection to a server.
-type Client struct{}
+type Client struct {
+	opt      Options
+	peer     peer
+	conn     *timedConn
+	r        *wire.Reader
+	out      *outbox
+	greeting string
+	state    pop3.State
+	active   string // the command whose reply is being read
 
-// New speaks over a connection that is there; it takes conn over, also when it
-// fails, and reads the greeting. A *tls.Conn counts as TLS.
+	caps      pop3.Capabilities
+	capsKnown bool
+
+	secrets []string // while signing in: what must not be shown
+	scratch []byte   // for copying messages
+
+	mu  sync.Mutex // guards err and raw
+	err error
+	raw net.Conn // what Close closes, below TLS
+}
+
+// peer is who is at the other end.
+type peer struct {
+	host  string // as dialled, or empty
+	port  int    // as dialled, or 0
+	local bool   // on this machine
+}
+
+// New speaks over a connection that is there, a *tls.Conn included, and reads
+// the greeting. It takes conn over and closes it when it fails. A greeting
+// that refuses is a *pop3.Error, mostly temporary.
+//
+// Who makes a *tls.Conn checks its certificate; PinSHA256 is checked here too.
 func New(ctx context.Context, conn net.Conn, opt *Options) (*Client, error) {
-	return nil, errors.ErrUnsupported
+	c, err := newClient(ctx, conn, opt, peer{local: isLocal(conn.RemoteAddr())})
+	if err != nil {
+		return nil, err
+	}
+	if secured, ok := conn.(*tls.Conn); ok && len(c.opt.PinSHA256) > 0 {
+		if err := checkPins(c.opt.PinSHA256, secured.ConnectionState()); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
 }
 
-// NewSTLS is New and then STLS.
-func NewSTLS(ctx context.Context, conn net.Conn, serverName string, opt *Options) (*Client, error) {
-	return nil, errors.ErrUnsupported
+func newClient(ctx context.Context, conn net.Conn, opt *Options, p peer) (*Client, error) {
+	c := &Client{opt: opt.withDefaults(), peer: p, raw: conn}
+	if below, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		c.raw = below.NetConn()
+	}
+	c.conn = &timedConn{
+		Conn: conn, timeout: c.opt.Timeout, rate: c.opt.MinRate,
+		end: time.Now().Add(c.opt.SessionTimeout),
+	}
+	c.r = wire.NewReader(c.conn, c.opt.BufferSize)
+	c.out = newOutbox(c.conn)
+	end, err := c.begin(ctx, pop3.Authorization, "")
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	defer end()
+	status, err := c.status("")
+	if err != nil {
+		return nil, err
+	}
+	if err := status.Err(""); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c.greeting = status.Text
+	return c, nil
 }
 
-// DialTLS connects to host:port with TLS from the start (port 995 if none).
-func DialTLS(ctx context.Context, address string, opt *Options) (*Client, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// DialSTLS connects in clear text (port 110 if none) and insists on TLS by STLS before anything else.
-func DialSTLS(ctx context.Context, address string, opt *Options) (*Client, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// DialInsecure connects in clear text and stays so.
-func DialInsecure(ctx context.Context, address string, opt *Options) (*Client, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// DialUnix connects to a Unix socket, in clear text.
-func DialUnix(ctx context.Context, path string, opt *Options) (*Client, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// SOCKS5 returns a Dialer that goes through a SOCKS5 proxy at host:port.
-func SOCKS5(address string, auth *proxy.Auth, forward Dialer) (Dialer, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Greeting returns the server's greeting text, fit for a terminal.
-func (c *Client) Greeting() string { return "" }
+// Greeting returns the text of the server's greeting, fit for a terminal.
+func (c *Client) Greeting() string { return pop3.Printable(c.greeting) }
 
 // State returns where the conversation stands.
-func (c *Client) State() pop3.State { return 0 }
+func (c *Client) State() pop3.State { return c.state }
 
-// TLS returns the state of TLS; ok is false without TLS.
-func (c *Client) TLS() (state tls.ConnectionState, ok bool) { return }
-
-// Received returns how many octets came from the server, as POP3 sees them.
-func (c *Client) Received() int64 { return 0 }
-
-// Err returns why the connection is not usable any more, or nil.
-func (c *Client) Err() error { return nil }
-
-// Capabilities asks once in each state; nil, nil: the server refused CAPA.
-func (c *Client) Capabilities(ctx context.Context) (pop3.Capabilities, error) {
-	return nil, errors.ErrUnsupported
+// TLS returns the state of the TLS connection; ok is false in clear text.
+func (c *Client) TLS() (state tls.ConnectionState, ok bool) {
+	secured, ok := c.conn.Conn.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return tls.ConnectionState{}, false
+	}
+	return secured.ConnectionState(), true
 }
 
-// Credentials is who signs in, and by what.
-type Credentials struct {
-	User     string
-	Identity string      // whom to act for, usually empty
-	Password sasl.Secret // or Token
-	Token    sasl.Secret // OAuth2 access token
-	// TwoLineToken sends XOAUTH2's token on a line of its own, as Microsoft
-	// wants it; it is done by itself where the token is too long for one line.
-	TwoLineToken bool
-	// Choose returns the mechanisms to try, in order; nil means DefaultChoice.
-	Choose func(Offer) []string
+// Received returns how many octets came from the server so far, as POP3 sees
+// them (without what TLS adds).
+func (c *Client) Received() int64 { return c.r.Received() }
+
+// Err returns why the connection is not usable any more, or nil. Any goroutine
+// may ask.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
-// Offer is what a choice of mechanism is made from.
-type Offer struct {
-	Capabilities pop3.Capabilities
-	Mechanisms   []string // SASL mechanisms that the server announced
-	TLS          *tls.ConnectionState
-	ClearTextOK  bool // the password may be shown to this connection
-	Password     bool // there is a password
-	Token        bool // there is a token
+var errClosed = errors.New("pop3client: closed")
+
+// Close closes the connection at once, without QUIT: nothing is deleted. Any
+// goroutine may call it, more than once too; what is going on ends.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil
+	}
+	c.err = errClosed
+	return c.raw.Close()
 }
 
-// Names for Choose beside those of SASL.
-const (
-	User = "USER" // USER and PASS
-	APOP = "APOP" // never chosen by default
-)
-
-// DefaultChoice is the sound default: strongest first.
-func DefaultChoice(o Offer) []string { return nil }
-
-// SignIn signs in.
-func (c *Client) SignIn(ctx context.Context, cred Credentials) error { return errors.ErrUnsupported }
-
-// Authenticate signs in by any SASL mechanism.
-func (c *Client) Authenticate(ctx context.Context, mech sasl.Client) error {
-	return errors.ErrUnsupported
+// fail makes the connection unusable and returns why, with the command.
+func (c *Client) fail(command string, err error) error {
+	if command == "" {
+		command = "greeting"
+	}
+	err = fmt.Errorf("pop3client: %s: %w", command, err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return err
+	}
+	c.err = err
+	// The error that made the connection useless is the one to tell.
+	_ = c.raw.Close()
+	return err
 }
 
-// UTF8 switches to UTF-8. RFC 6856.
-func (c *Client) UTF8(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Stat returns the number of messages and their octets, -1 where not understood.
-func (c *Client) Stat(ctx context.Context) (messages int, octets int64, err error) {
-	return 0, 0, errors.ErrUnsupported
+// begin starts an operation: end must be called when its reply was read whole.
+func (c *Client) begin(ctx context.Context, state pop3.State, command string) (end func(), err error) {
+	if err := c.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	if c.active != "" {
+		return nil, fmt.Errorf("%w: %s", ErrBusy, c.active)
+	}
+	if c.state != state {
+		return nil, fmt.Errorf("%w: %s in %v", ErrState, command, c.state)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("pop3client: %s: %w", command, context.Cause(ctx))
+	}
+	if c.r.Buffered() > 0 {
+		return nil, c.unsolicited(command)
+	}
+	c.active = command
+	stop := c.conn.watch(ctx)
+	return func() {
+		stop()
+		c.active = ""
+	}, nil
 }
 
-// Row is a row of LIST or UIDL, as it came.
-type Row struct {
-	Number int    // 0 where the row had none: pass over it
-	Size   int64  // LIST: a hint, -1 where not understood
-	UID    string // UIDL: may be longer than 70 octets and hold blanks and 8-bit
+// unsolicited handles what came although nothing was asked: it must never be
+// taken for the reply to the next command. A refusal is a farewell.
+func (c *Client) unsolicited(command string) error {
+	status, err := c.status(command)
+	switch {
+	case err != nil:
+		return err
+	case status.OK:
+		return c.fail(command, &ProtocolError{Command: command, Line: "unasked: " + shown(status.Text)})
+	}
+	return c.fail(command, status.Err(command))
 }
 
-// List streams the sizes. An error ends the sequence.
-func (c *Client) List(ctx context.Context) iter.Seq2[Row, error] { return nil }
-
-// UIDL streams the unique ids. An error ends the sequence; a *pop3.Error: the server has no UIDL.
-func (c *Client) UIDL(ctx context.Context) iter.Seq2[Row, error] { return nil }
-
-// Message is a message (or the top of one) as a stream in wire form (CRLF).
-type Message struct{ Number int }
-
-// Read gives the text; io.EOF comes only behind the terminating dot.
-func (m *Message) Read(p []byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// Octets returns how many octets were read.
-func (m *Message) Octets() int64 { return 0 }
-
-// Close passes over what was not read, 8 MiB at most, or else breaks the connection.
-func (m *Message) Close() error { return nil }
-
-// Retr asks for a message.
-func (c *Client) Retr(ctx context.Context, want Want) (*Message, error) {
-	return nil, errors.ErrUnsupported
+// ask sends a command of one line and returns the status line of its reply.
+func (c *Client) ask(ctx context.Context, state pop3.State, command string, args ...string) (pop3.Status, error) {
+	line, err := commandLine(command, args...)
+	if err != nil {
+		return pop3.Status{}, err
+	}
+	end, err := c.begin(ctx, state, command)
+	if err != nil {
+		return pop3.Status{}, err
+	}
+	defer end()
+	return c.roundTrip(command, line, line)
 }
 
-// Top asks for the header and the first lines of the body.
-func (c *Client) Top(ctx context.Context, n, lines int) (*Message, error) {
-	return nil, errors.ErrUnsupported
+// roundTrip sends a line and reads a status line; a refusal is an error. What
+// is shown in the trace is said apart.
+func (c *Client) roundTrip(command, line, trace string) (pop3.Status, error) {
+	if err := c.send(command, line, trace); err != nil {
+		return pop3.Status{}, err
+	}
+	status, err := c.status(command)
+	if err != nil {
+		return status, err
+	}
+	return status, status.Err(command)
 }
 
-// Want is a message to be retrieved.
-type Want struct {
-	Number int
-	Size   int64 // as LIST has it, for limits; 0 or less: unknown
+// commandLine joins a command and its arguments. What would end the line or
+// the command early is refused, so that no argument can hold a command.
+// RFC 2449 section 4 has the limit.
+func commandLine(command string, args ...string) (string, error) {
+	line := strings.Join(append([]string{command}, args...), " ")
+	if strings.ContainsAny(line, "\r\n\x00") {
+		return "", fmt.Errorf("%w: %s with a line end or NUL", ErrArgument, command)
+	}
+	if len(line)+2 > pop3.MaxCommand {
+		return "", fmt.Errorf("%w: %s of %d octets, %d are allowed", ErrArgument, command, len(line)+2, pop3.MaxCommand)
+	}
+	return line, nil
 }
 
-// RetrAll retrieves in order, pipelined where the server can. The Message is never nil and
-// valid until the next step. A *pop3.Error refuses that message and the
-// sequence goes on; any other error ends it.
-func (c *Client) RetrAll(ctx context.Context, wants iter.Seq[Want]) iter.Seq2[*Message, error] {
+func (c *Client) send(command, line, trace string) error {
+	c.traceSent(trace)
+	if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
+		return c.fail(command, err)
+	}
 	return nil
 }
 
-// TopAll is RetrAll with TOP.
-func (c *Client) TopAll(ctx context.Context, numbers iter.Seq[int], lines int) iter.Seq2[*Message, error] {
-	return nil
+// line reads the first line of a reply.
+func (c *Client) line(command string) (string, error) {
+	timeout := c.opt.Timeout
+	if command == "CAPA" {
+		timeout = c.opt.CapaTimeout
+	}
+	c.conn.startLine(timeout)
+	octets, err := c.r.ReadLine(maxStatus)
+	if err != nil {
+		return "", c.fail(command, explainLine("status line", maxStatus, err))
+	}
+	text := string(octets)
+	for _, secret := range c.secrets {
+		text = strings.ReplaceAll(text, secret, "[redacted]")
+	}
+	return text, nil
 }
 
-// DeleAll marks messages deleted, pipelined where the server can; errors as in RetrAll.
-func (c *Client) DeleAll(ctx context.Context, numbers iter.Seq[int]) iter.Seq2[int, error] {
-	return nil
+// explainLine translates the errors of the line reader.
+func explainLine(what string, limit int64, err error) error {
+	switch {
+	case errors.Is(err, wire.ErrLineTooLong), errors.Is(err, wire.ErrLineEndless):
+		return &LimitError{What: what, Limit: limit}
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
-// Dele marks a message deleted; Quit deletes it.
-func (c *Client) Dele(ctx context.Context, n int) error { return errors.ErrUnsupported }
-
-// Noop does nothing but keep the connection alive.
-func (c *Client) Noop(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Rset takes all deletion marks back.
-func (c *Client) Rset(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Quit ends the session and closes the connection: nil: the marked messages are
-// gone; *pop3.Error: some may not be; ErrQuitLost: nobody knows.
-func (c *Client) Quit(ctx context.Context) error { return errors.ErrUnsupported }
-
-// Close closes the connection without QUIT: nothing is deleted.
-func (c *Client) Close() error { return nil }
-
-// Event is a line of the conversation.
-type Event struct {
-	Sent bool   // by the client
-	Text string // fit for a terminal, secrets replaced
+// status reads a status line. After one that is none, nobody knows which reply
+// belongs to which command, so the connection is given up.
+func (c *Client) status(command string) (pop3.Status, error) {
+	line, err := c.line(command)
+	if err != nil {
+		return pop3.Status{}, err
+	}
+	c.traceReceived(line)
+	status, err := pop3.ParseStatus(line)
+	if err != nil {
+		return status, c.fail(command, &ProtocolError{Command: command, Line: shown(line)})
+	}
+	return status, nil
 }
-
-// TraceTo writes each line behind "C: " or "S: ".
-func TraceTo(w io.Writer) func(Event) { return nil }
-
-// CertificateFingerprint returns the fingerprint of the certificate that was not accepted.
-func CertificateFingerprint(err error) (string, bool) { return "", false }
