@@ -1,0 +1,261 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"restante.example/maildrop"
+	"restante.example/sasl"
+)
+
+// schemaVersion is PRAGMA user_version of the file.
+const schemaVersion = 1
+
+// schema makes the tables. Times are Unix seconds. In scram_keys the device is
+// empty for the password of the user itself; each device is a named app
+// password with a view of its own.
+const schema = `
+CREATE TABLE settings (
+	name  TEXT PRIMARY KEY,
+	value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE users (
+	id             TEXT PRIMARY KEY,
+	name           TEXT NOT NULL UNIQUE,
+	hash           TEXT NOT NULL,
+	enabled        INTEGER NOT NULL DEFAULT 1,
+	generation     INTEGER NOT NULL DEFAULT 1,
+	quota_messages INTEGER NOT NULL DEFAULT 0,
+	quota_octets   INTEGER NOT NULL DEFAULT 0,
+	sessions       INTEGER NOT NULL DEFAULT 0,
+	login_delay    INTEGER NOT NULL DEFAULT 0,
+	created        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE devices (
+	user        TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+	id          TEXT NOT NULL,
+	label       TEXT NOT NULL,
+	view        TEXT NOT NULL,
+	key         BLOB NOT NULL,
+	created     INTEGER NOT NULL,
+	last_signin INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (user, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE scram_salts (
+	user       TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+	hash       TEXT NOT NULL,
+	salt       BLOB NOT NULL,
+	iterations INTEGER NOT NULL,
+	PRIMARY KEY (user, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE scram_keys (
+	user       TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+	device     TEXT NOT NULL,
+	hash       TEXT NOT NULL,
+	stored_key BLOB NOT NULL,
+	server_key BLOB NOT NULL,
+	PRIMARY KEY (user, device, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE aliases (
+	name   TEXT NOT NULL,
+	target TEXT NOT NULL,
+	PRIMARY KEY (name, target)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE catch_alls (
+	domain TEXT PRIMARY KEY,
+	target TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+`
+
+// prepare makes the tables and the persistent secret where they are missing.
+func prepare(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after Commit it does nothing
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch version {
+	case schemaVersion:
+		return nil
+	case 0:
+	default:
+		return fmt.Errorf("it has version %d and this program knows %d; use the newer program", version, schemaVersion)
+	}
+	if _, err := tx.ExecContext(ctx, schema); err != nil {
+		return err
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails: crypto/rand ends the process instead
+	if _, err := tx.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('salt secret', ?)", secret); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// record is all that the file knows of one user.
+type record struct {
+	User
+	hash  string
+	scram map[string]*scramRecord // by hash, such as SHA-256
+}
+
+type scramRecord struct {
+	salt       []byte
+	iterations int
+	keys       []scramKey
+}
+
+type scramKey struct {
+	device string
+	view   maildrop.View
+	sasl.SCRAMKey
+}
+
+// snapshot is the whole file in memory; nobody changes it once it is made.
+type snapshot struct {
+	secret    []byte
+	users     map[string]*record // by name
+	aliases   map[string][]string
+	catchAlls map[string]string // by domain; "*" is every domain
+	domains   map[string]bool   // that users, aliases and catch-alls name
+	scram     map[string]bool   // hashes for which every enabled user has keys
+}
+
+// load reads the whole file.
+func load(ctx context.Context, db *sql.DB) (*snapshot, error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Rollback() // it has only read
+	return read(ctx, tx)
+}
+
+// read reads the whole file within a transaction.
+func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
+	s := &snapshot{users: map[string]*record{}, aliases: map[string][]string{},
+		catchAlls: map[string]string{}, domains: map[string]bool{}, scram: map[string]bool{}}
+	err := tx.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt secret'").Scan(&s.secret)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.secret) < 16 {
+		return nil, errors.New("its secret is damaged")
+	}
+	if err := s.loadUsers(ctx, tx); err != nil {
+		return nil, err
+	}
+	err = rows(ctx, tx, "SELECT name, target FROM aliases ORDER BY name, target", func(scan scanner) error {
+		var name, target string
+		err := scan(&name, &target)
+		s.aliases[name] = append(s.aliases[name], target)
+		s.note(name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = rows(ctx, tx, "SELECT domain, target FROM catch_alls", func(scan scanner) error {
+		var domain, target string
+		err := scan(&domain, &target)
+		s.catchAlls[domain] = target
+		s.domains[domain] = true
+		return err
+	})
+	return s, err
+}
+
+func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
+	byID := map[string]*record{}
+	err := rows(ctx, tx, `SELECT id, name, hash, enabled, generation, quota_messages, quota_octets,
+		sessions, login_delay, created FROM users`, func(scan scanner) error {
+		var u record
+		var delay, created int64
+		err := scan(&u.ID, &u.Name, &u.hash, &u.Enabled, &u.Generation, &u.Quota.Messages, &u.Quota.Octets,
+			&u.Sessions, &delay, &created)
+		if err == nil && !u.ID.Valid() {
+			err = fmt.Errorf("user %q has the id %q, which is none", u.Name, u.ID)
+		}
+		u.LoginDelay, u.Created = time.Duration(delay)*time.Second, time.Unix(created, 0)
+		u.scram = map[string]*scramRecord{}
+		s.users[u.Name], byID[string(u.ID)] = &u, &u
+		s.note(u.Name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = rows(ctx, tx, `SELECT s.user, s.hash, s.salt, s.iterations, k.device, coalesce(d.view, ''), k.stored_key, k.server_key
+		FROM scram_salts s JOIN scram_keys k ON k.user = s.user AND k.hash = s.hash
+		LEFT JOIN devices d ON d.user = k.user AND d.id = k.device
+		ORDER BY s.user, s.hash, k.device`, func(scan scanner) error {
+		var id, hash string
+		var r scramRecord
+		var k scramKey
+		if err := scan(&id, &hash, &r.salt, &r.iterations, &k.device, &k.view, &k.StoredKey, &k.ServerKey); err != nil {
+			return err
+		}
+		u := byID[id]
+		if u.scram[hash] == nil {
+			u.scram[hash] = &r
+		}
+		u.scram[hash].keys = append(u.scram[hash].keys, k)
+		u.SCRAM = u.SCRAM || k.device == ""
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, hash := range []string{"SHA-1", "SHA-256"} {
+		s.scram[hash] = s.everybodyHas(hash)
+	}
+	return nil
+}
+
+// everybodyHas reports whether there are enabled users and all have keys.
+func (s *snapshot) everybodyHas(hash string) bool {
+	any := false
+	for _, u := range s.users {
+		if u.Enabled && u.scram[hash] == nil {
+			return false
+		}
+		any = any || u.Enabled
+	}
+	return any
+}
+
+// note takes the domain of a name down.
+func (s *snapshot) note(name string) {
+	if _, domain, _ := splitAddress(name); domain != "" {
+		s.domains[domain] = true
+	}
+}
+
+type scanner = func(dest ...any) error
+
+// rows calls each for every row of a query.
+func rows(ctx context.Context, tx *sql.Tx, query string, each func(scanner) error) error {
+	list, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	for list.Next() {
+		if err := each(list.Scan); err != nil {
+			return err
+		}
+	}
+	return list.Err()
+}

@@ -1,0 +1,153 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"strings"
+
+	"restante.example/maildrop"
+)
+
+// maxPassword is the longest password that is checked, in octets: what cannot
+// have been stored costs no hash that is any longer.
+const maxPassword = 1024
+
+// lookup finds the user of a sign-in name: the name itself, or the name without
+// its domain where that is local. It also returns the name by which somebody
+// unknown would be known, the same for all ways to write it.
+func (d *Directory) lookup(s *snapshot, name string) (*record, string) {
+	clean, err := CleanName(name)
+	if err != nil {
+		return nil, strings.ToLower(name)
+	}
+	if u, ok := s.users[clean]; ok {
+		return u, u.Name
+	}
+	local, domain, address := strings.Cut(clean, "@")
+	if !address || !d.route.Load().local(s, domain) {
+		return nil, clean
+	}
+	return s.users[local], local
+}
+
+// principal is whom a user's own password signs in.
+func (u *record) principal(view maildrop.View) maildrop.Principal {
+	return maildrop.Principal{Name: u.Name, Maildrop: u.ID, View: view, LoginDelay: u.LoginDelay, Sessions: u.Sessions}
+}
+
+// errChanging is what a sign-in is answered whose user keeps being changed
+// while its password is checked.
+var errChanging = errors.New("directory: the user is being changed; try again")
+
+// SignIn checks a name and a password. A password that was right within the
+// last 24 hours costs microseconds; every other costs one argon2id, whether the
+// user exists or not, for which it may have to wait. Besides what the contract
+// says it returns ErrBusy, ErrClosed, or the context's error.
+func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password string) (maildrop.Principal, error) {
+	if len(password) > maxPassword {
+		password = "" // which is nobody's; the work stays the same
+	}
+	password = preparePassword(password)
+	for range 3 {
+		s, err := d.snapshot()
+		if err != nil {
+			return maildrop.Principal{}, err
+		}
+		u, _ := d.lookup(s, a.Name)
+		right, err := d.check(ctx, u, password)
+		if err != nil {
+			return maildrop.Principal{}, err
+		}
+		// The hash takes a while: what it found counts only if it is still so.
+		now, err := d.snapshot()
+		if err != nil {
+			return maildrop.Principal{}, err
+		}
+		if now != s {
+			if is, _ := d.lookup(now, a.Name); !same(u, is) {
+				continue
+			}
+		}
+		switch {
+		case !right:
+			return maildrop.Principal{}, maildrop.ErrCredentials
+		case !u.Enabled:
+			return maildrop.Principal{}, maildrop.ErrDisabled
+		}
+		return u.principal(maildrop.Classic), nil
+	}
+	return maildrop.Principal{}, errChanging
+}
+
+// same reports whether the credentials of both are the same.
+func same(a, b *record) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ID == b.ID && a.Generation == b.Generation
+}
+
+// check reports whether the password is the user's, who may be nil.
+func (d *Directory) check(ctx context.Context, u *record, password string) (bool, error) {
+	var id maildrop.ID
+	var generation int64
+	phc := d.dummy
+	if u != nil {
+		id, generation, phc = u.ID, u.Generation, u.hash
+	}
+	digest := d.memory.digest(id, password)
+	if d.memory.has(digest, generation) {
+		return true, nil
+	}
+	right, err := d.hasher.verify(ctx, phc, password)
+	if err != nil || !right || u == nil {
+		return false, err
+	}
+	// The generation is that of the hash that was verified: when the password
+	// has been changed meanwhile, what is remembered here never holds.
+	d.memory.put(digest, generation)
+	return true, nil
+}
+
+// SCRAM returns a user's keys. Somebody unknown, or without keys, has a salt
+// that stays the same for as long as the file lives.
+func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) (maildrop.SCRAMKeys, error) {
+	if err := ctx.Err(); err != nil {
+		return maildrop.SCRAMKeys{}, err
+	}
+	s, err := d.snapshot()
+	if err != nil {
+		return maildrop.SCRAMKeys{}, err
+	}
+	u, name := d.lookup(s, a.Name)
+	keys := maildrop.SCRAMKeys{Salt: fakeSalt(s.secret, hash, name), Iterations: d.opts.SCRAMIterations}
+	if u == nil || u.scram[hash] == nil {
+		return keys, nil
+	}
+	r := u.scram[hash]
+	keys.Salt, keys.Iterations = r.salt, r.iterations
+	for _, k := range r.keys {
+		keys.Keys = append(keys.Keys, maildrop.SCRAMKey{StoredKey: k.StoredKey, ServerKey: k.ServerKey,
+			Principal: u.principal(k.view), Disabled: !u.Enabled})
+	}
+	return keys, nil
+}
+
+// fakeSalt is as long as the salts of users.
+func fakeSalt(secret []byte, hash, name string) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(hash + "\x00" + name))
+	return h.Sum(nil)[:16]
+}
+
+// HasSCRAM reports whether every enabled user has keys for the hash, and there
+// is one.
+func (d *Directory) HasSCRAM(hash string) bool {
+	s := d.current.Load()
+	return s != nil && s.scram[hash]
+}

@@ -1,0 +1,327 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"restante.example/maildrop"
+	"restante.example/sasl"
+)
+
+// ErrExists is in the error of a command that would make a name twice.
+var ErrExists = errors.New("the name is taken")
+
+// User is a user as commands show one.
+type User struct {
+	ID         maildrop.ID
+	Name       string
+	Enabled    bool
+	SCRAM      bool  // has SCRAM-SHA-256 keys for the password
+	Generation int64 // counts the changes of credentials
+	Quota      maildrop.Quota
+	Sessions   int // at once, 0 leaves it to the server
+	LoginDelay time.Duration
+	Created    time.Time
+}
+
+// NewUser is what Add takes.
+type NewUser struct {
+	Name     string
+	Password sasl.Secret
+	// SCRAM asks for SCRAM-SHA-256 keys too. They are cheaper to guess at than
+	// argon2id for somebody who has stolen the file.
+	SCRAM bool
+	// Quota, Sessions and LoginDelay (whole seconds) limit the user; 0 is no
+	// limit of its own.
+	Quota      maildrop.Quota
+	Sessions   int
+	LoginDelay time.Duration
+}
+
+// credentials are the secrets of one password, ready to be stored.
+type credentials struct {
+	hash       string
+	scram      *sasl.SCRAMKey
+	salt       []byte
+	iterations int
+}
+
+// derive computes what is stored of a password. The salt is that of the user's
+// SCRAM keys, which never changes.
+func (d *Directory) derive(ctx context.Context, password sasl.Secret, scram bool, salt []byte, iterations int) (credentials, error) {
+	if err := checkPassword(string(password)); err != nil {
+		return credentials{}, err
+	}
+	hash, err := d.hasher.hash(ctx, preparePassword(string(password)))
+	c := credentials{hash: hash, salt: salt, iterations: iterations}
+	if err != nil || !scram {
+		return c, err
+	}
+	if len(c.salt) == 0 {
+		c.salt, c.iterations = make([]byte, 16), d.opts.SCRAMIterations
+		rand.Read(c.salt) // never fails: crypto/rand ends the process instead
+	}
+	if err := d.hasher.acquire(ctx, true); err != nil {
+		return c, err
+	}
+	defer d.hasher.release()
+	key, err := sasl.DeriveSCRAM(scramHash, string(password), c.salt, c.iterations)
+	if err != nil {
+		return c, fmt.Errorf("this password cannot be used with SCRAM: %w", err)
+	}
+	c.scram = &key
+	return c, nil
+}
+
+// scramHash is the hash of the keys that are stored for chosen passwords.
+const scramHash = "SHA-256"
+
+// storeSCRAM replaces the key of the user's own password. An old key would let
+// the old password in.
+func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, c credentials) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ''", id)
+	if err != nil || c.scram == nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "INSERT OR IGNORE INTO scram_salts (user, hash, salt, iterations) VALUES (?, ?, ?, ?)",
+		id, scramHash, c.salt, c.iterations)
+	if err != nil {
+		return err
+	}
+	var salt []byte
+	err = tx.QueryRowContext(ctx, "SELECT salt FROM scram_salts WHERE user = ? AND hash = ?", id, scramHash).Scan(&salt)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(salt, c.salt) {
+		return errors.New("another command set the same user's password meanwhile; try again")
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO scram_keys (user, device, hash, stored_key, server_key) VALUES (?, '', ?, ?, ?)",
+		id, scramHash, c.scram.StoredKey, c.scram.ServerKey)
+	return err
+}
+
+// newID makes a maildrop id: 20 characters, about 100 random bits.
+func newID() maildrop.ID {
+	const letters = "abcdefghijklmnopqrstuvwxyz012345" // 32, so that no character is likelier
+	raw := make([]byte, 20)
+	rand.Read(raw) // never fails: crypto/rand ends the process instead
+	for i := range raw {
+		raw[i] = letters[raw[i]%32]
+	}
+	return maildrop.ID(raw)
+}
+
+// Add makes a user and returns it. The error says what is wrong with the name
+// or the password; it is ErrExists when a user or alias has the name.
+func (d *Directory) Add(ctx context.Context, n NewUser) (User, error) {
+	name, err := CleanName(n.Name)
+	if err != nil {
+		return User{}, err
+	}
+	if n.Quota.Messages < 0 || n.Quota.Octets < 0 || n.Sessions < 0 || n.LoginDelay < 0 {
+		return User{}, errors.New("a limit is negative; 0 stands for none")
+	}
+	c, err := d.derive(ctx, n.Password, n.SCRAM, nil, 0)
+	if err != nil {
+		return User{}, err
+	}
+	id := newID()
+	err = d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
+		if err := s.free(name); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO users (id, name, hash, quota_messages, quota_octets, sessions, login_delay, created)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, id, name, c.hash, n.Quota.Messages, n.Quota.Octets,
+			n.Sessions, int64(n.LoginDelay/time.Second), d.opts.Now().Unix())
+		if err != nil {
+			return err
+		}
+		return storeSCRAM(ctx, tx, id, c)
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return d.Get(ctx, name)
+}
+
+// free reports whether nothing has the name.
+func (s *snapshot) free(name string) error {
+	if _, taken := s.users[name]; taken {
+		return fmt.Errorf("there is a user %q already: %w", name, ErrExists)
+	}
+	if _, taken := s.aliases[name]; taken {
+		return fmt.Errorf("there is an alias %q already; remove it first: %w", name, ErrExists)
+	}
+	return nil
+}
+
+// find returns the user of a name as an operator writes it.
+func (s *snapshot) find(name string) (*record, error) {
+	clean, err := CleanName(name)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := s.users[clean]; ok {
+		return u, nil
+	}
+	return nil, fmt.Errorf("%q: %w", clean, maildrop.ErrNoUser)
+}
+
+// Get returns a user. It fails with maildrop.ErrNoUser.
+func (d *Directory) Get(_ context.Context, name string) (User, error) {
+	s, err := d.snapshot()
+	if err != nil {
+		return User{}, err
+	}
+	u, err := s.find(name)
+	if err != nil {
+		return User{}, err
+	}
+	return u.User, nil
+}
+
+// List returns all users in the order of their names.
+func (d *Directory) List(context.Context) ([]User, error) {
+	s, err := d.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]User, 0, len(s.users))
+	for _, u := range s.users {
+		list = append(list, u.User)
+	}
+	slices.SortFunc(list, func(a, b User) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// SetPassword changes a password, and makes or removes the SCRAM keys that go
+// with it. When it has returned, the old password opens nothing any more.
+func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.Secret, scram bool) error {
+	s, err := d.snapshot()
+	if err != nil {
+		return err
+	}
+	u, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	salt, iterations, err := d.saltOf(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	c, err := d.derive(ctx, password, scram, salt, iterations)
+	if err != nil {
+		return err
+	}
+	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, now *record) error {
+		if now.ID != u.ID {
+			return fmt.Errorf("%q was made anew meanwhile; try again", u.Name)
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE users SET hash = ?, generation = generation + 1 WHERE id = ?", c.hash, u.ID)
+		if err != nil {
+			return err
+		}
+		return storeSCRAM(ctx, tx, u.ID, c)
+	})
+}
+
+// saltOf returns the permanent salt of a user, or nothing where it has none.
+// It asks the file, which keeps salts of users whose keys were removed.
+func (d *Directory) saltOf(ctx context.Context, id maildrop.ID) (salt []byte, iterations int, err error) {
+	err = d.db.QueryRowContext(ctx, "SELECT salt, iterations FROM scram_salts WHERE user = ? AND hash = ?", id, scramHash).
+		Scan(&salt, &iterations)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("directory: %w", err)
+	}
+	return salt, iterations, err
+}
+
+// changeUser changes one user.
+func (d *Directory) changeUser(ctx context.Context, name string, what func(context.Context, *sql.Tx, *record) error) error {
+	return d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
+		u, err := s.find(name)
+		if err != nil {
+			return err
+		}
+		return what(ctx, tx, u)
+	})
+}
+
+// SetDisabled bars a user from signing in, or lets it in again. Mail for it is
+// still taken in.
+func (d *Directory) SetDisabled(ctx context.Context, name string, disabled bool) error {
+	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
+		if u.Enabled == !disabled {
+			return nil
+		}
+		step := 0 // to enable takes nothing away from anybody
+		if disabled {
+			step = 1
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE users SET enabled = ?, generation = generation + ? WHERE id = ?", !disabled, step, u.ID)
+		return err
+	})
+}
+
+// Remove removes a user, its credentials, and what aliases and catch-alls lead
+// to it. Its mail is not touched; a user of the same name that is added later
+// gets another maildrop. It returns the id of the one it was.
+func (d *Directory) Remove(ctx context.Context, name string) (maildrop.ID, error) {
+	var id maildrop.ID
+	err := d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
+		id = u.ID
+		if _, err := tx.ExecContext(ctx, "DELETE FROM users WHERE id = ?", u.ID); err != nil {
+			return err
+		}
+		return removeTarget(ctx, tx, u.Name)
+	})
+	return id, err
+}
+
+// removeTarget removes what leads to a name that is no more.
+func removeTarget(ctx context.Context, tx *sql.Tx, name string) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM aliases WHERE target = ?", name); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM catch_alls WHERE target = ?", name)
+	return err
+}
+
+// SetQuota changes what a user's maildrop may hold; 0 is no limit.
+func (d *Directory) SetQuota(ctx context.Context, name string, quota maildrop.Quota) error {
+	if quota.Messages < 0 || quota.Octets < 0 {
+		return errors.New("a quota is negative; 0 stands for none")
+	}
+	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
+		_, err := tx.ExecContext(ctx, "UPDATE users SET quota_messages = ?, quota_octets = ? WHERE id = ?",
+			quota.Messages, quota.Octets, u.ID)
+		return err
+	})
+}
+
+// SetLimits changes how many sessions a user may have at once, 0 leaving it to
+// the server, and the least time between two sign-ins, in whole seconds.
+func (d *Directory) SetLimits(ctx context.Context, name string, sessions int, loginDelay time.Duration) error {
+	if sessions < 0 || loginDelay < 0 {
+		return errors.New("a limit is negative; 0 stands for none")
+	}
+	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
+		_, err := tx.ExecContext(ctx, "UPDATE users SET sessions = ?, login_delay = ? WHERE id = ?",
+			sessions, int64(loginDelay/time.Second), u.ID)
+		return err
+	})
+}
