@@ -1,0 +1,321 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pop3server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"restante.example/maildrop"
+	"restante.example/pop3"
+	"restante.example/sasl"
+)
+
+// signIn is what a connection holds until somebody has signed in.
+type signIn struct {
+	user     string // what USER said
+	haveUser bool
+	failures int
+	epoch    uint64 // of the revocations, when the directory was asked
+}
+
+// authorization answers a command before sign-in. RFC 1939 section 4.
+func (c *conn) authorization(cmd pop3.Command) Ending {
+	switch cmd.Word {
+	case pop3.CmdUser:
+		return c.userCommand(cmd)
+	case pop3.CmdPass:
+		return c.passCommand(cmd)
+	case pop3.CmdAuth:
+		return c.authCommand(cmd)
+	case pop3.CmdSTLS:
+		return c.stlsCommand(cmd)
+	case pop3.CmdCapa:
+		if ok, end := c.bare(cmd); !ok {
+			return end
+		}
+		c.capabilities()
+		return ""
+	case pop3.CmdQuit:
+		if ok, end := c.bare(cmd); !ok {
+			return end
+		}
+		c.ok("bye")
+		return c.flushLast(EndQuit)
+	}
+	if isTransaction(cmd.Word) {
+		return c.wrongCommand("sign in first")
+	}
+	return c.wrongCommand("there is no such command")
+}
+
+// flushLast sends the last reply, whatever interrupts meanwhile.
+func (c *conn) flushLast(end Ending) Ending {
+	c.meter.part(c.opt.Timeouts.Write)
+	if err := c.w.Flush(); err != nil {
+		c.cut = true // the QUIT counts all the same
+	}
+	return end
+}
+
+// mayReveal reports whether a password may come over this connection as it
+// is. RFC 8314 section 3; RFC 2595 section 2.2.
+func (c *conn) mayReveal() bool {
+	switch {
+	case c.tls != nil, c.opt.ClearText == InsecureClearTextEverywhere:
+		return true
+	case c.opt.ClearText == ClearTextLoopback:
+		return c.local
+	}
+	return false
+}
+
+const needsTLS = "a password is accepted only under TLS: use STLS, or the port for TLS"
+
+// userCommand takes a name. Whether there is such a user does not show.
+// RFC 1939 section 7, USER.
+func (c *conn) userCommand(cmd pop3.Command) Ending {
+	if !c.mayReveal() {
+		return c.wrongCommand(needsTLS)
+	}
+	words, ok := cmd.Words(nil, 1)
+	if !ok || len(words) == 0 {
+		return c.wrongCommand("USER takes a name")
+	}
+	c.signIn.user, c.signIn.haveUser = words[0], true
+	c.traceUser(words[0])
+	c.ok("send PASS")
+	return ""
+}
+
+// passCommand takes the rest of the line as password, blanks included.
+// RFC 1939 section 7, PASS.
+func (c *conn) passCommand(cmd pop3.Command) Ending {
+	if !c.mayReveal() {
+		return c.wrongCommand(needsTLS)
+	}
+	if !c.signIn.haveUser {
+		return c.wrongCommand("send USER first")
+	}
+	user := c.signIn.user
+	c.signIn.user, c.signIn.haveUser = "", false
+	a := c.attempt(user, "USER")
+	p, err := c.check(a, string(cmd.Arg))
+	return c.signedIn(a, p, err)
+}
+
+func (c *conn) attempt(user, mechanism string) maildrop.Attempt {
+	return maildrop.Attempt{Name: user, Remote: c.remote, TLS: c.tls != nil, Mechanism: mechanism}
+}
+
+// Errors of this side of a sign-in; those of maildrop say the rest.
+var (
+	errNoBackend    = errors.New("pop3server: there is no store or no directory")
+	errLoginDelay   = errors.New("pop3server: the last sign-in was too recent")
+	errTooManyOfOne = errors.New("pop3server: the user has too many sessions")
+	errRevokedNow   = errors.New("pop3server: sessions were being revoked")
+)
+
+// guardError is a refusal by the guard.
+type guardError struct{ error }
+
+func (e *guardError) Unwrap() error { return e.error }
+
+// ask asks the guard and then the directory, by look, within the time for
+// signing in.
+func (c *conn) ask(a maildrop.Attempt, look func(context.Context) error) error {
+	if c.opt.Directory == nil || c.opt.Store == nil {
+		return errNoBackend
+	}
+	c.signIn.epoch = c.server.table.currentEpoch()
+	c.checking.Store(true)
+	defer c.checking.Store(false)
+	ctx, cancel := context.WithDeadline(c.ctx, c.signInBy())
+	defer cancel()
+	if err := c.before(ctx, a); err != nil {
+		return err
+	}
+	return look(ctx)
+}
+
+func (c *conn) before(ctx context.Context, a maildrop.Attempt) error {
+	if c.opt.Guard == nil {
+		return nil
+	}
+	if err := c.opt.Guard.Before(ctx, a.Remote, a.Name); err != nil {
+		return &guardError{err}
+	}
+	return nil
+}
+
+// after tells the guard what came out. Right credentials of a disabled user go
+// the way of wrong ones, so that the two cannot be told apart.
+func (c *conn) after(a maildrop.Attempt, err error) {
+	if c.opt.Guard == nil {
+		return
+	}
+	switch {
+	case err == nil:
+		c.opt.Guard.After(a.Remote, a.Name, true)
+	case wrongCredentials(err):
+		c.opt.Guard.After(a.Remote, a.Name, false)
+	}
+}
+
+// wrongCredentials reports whether an error is told as [AUTH].
+func wrongCredentials(err error) bool {
+	return errors.Is(err, maildrop.ErrCredentials) || errors.Is(err, maildrop.ErrDisabled) ||
+		errors.Is(err, maildrop.ErrNoUser)
+}
+
+// check asks the directory about a password.
+func (c *conn) check(a maildrop.Attempt, password string) (p maildrop.Principal, err error) {
+	err = c.ask(a, func(ctx context.Context) error {
+		p, err = c.opt.Directory.SignIn(ctx, a, password)
+		return err
+	})
+	c.after(a, err)
+	return p, err
+}
+
+// signedIn opens the maildrop for somebody whose credentials were right, or
+// refuses.
+func (c *conn) signedIn(a maildrop.Attempt, p maildrop.Principal, err error) Ending {
+	if err == nil {
+		if err = c.open(a, p); err == nil {
+			return ""
+		}
+	}
+	return c.refuseSignIn(a, err)
+}
+
+// refuseSignIn answers a sign-in that failed, the same for whatever kind of
+// wrong credentials, and writes the line that fail2ban reads.
+func (c *conn) refuseSignIn(a maildrop.Attempt, err error) Ending {
+	if why := c.meter.interrupted(); why != "" {
+		return why
+	}
+	code, text, reason := pop3.CodeSysTemp, "signing in is not possible now; try again later", "unavailable"
+	own, ownText, ok := chosen(err)
+	guarded, isGuard := errors.AsType[*guardError](err)
+	switch {
+	case wrongCredentials(err):
+		// RFC 3206 section 5: the credentials are wrong, and nothing else is.
+		code, text, reason = pop3.CodeAuth, "wrong name or password", "credentials"
+		if errors.Is(err, maildrop.ErrDisabled) {
+			reason = "disabled"
+		}
+		c.signIn.failures++
+	case ok:
+		code, text, reason = own, ownText, "refused"
+	case errors.Is(err, sasl.ErrChannelBinding):
+		// Not [AUTH]: the password may be right, and somebody between us.
+		code, text, reason = "", "channel binding does not match: the connection may be intercepted", "channel binding"
+		c.signIn.failures++
+	case isGuard:
+		err, reason = guarded.error, "guard"
+	case errors.Is(err, maildrop.ErrInUse):
+		code, text, reason = pop3.CodeInUse, "another session has this maildrop open", "in use" // RFC 2449 section 8.1.2
+	case errors.Is(err, errTooManyOfOne):
+		code, text, reason = pop3.CodeInUse, "there are too many sessions of this user", "too many sessions"
+	case errors.Is(err, errLoginDelay):
+		code, text, reason = pop3.CodeLoginDelay, "the last sign-in was too recent", "login delay" // RFC 2449 section 8.1.1
+	case errors.Is(err, maildrop.ErrNoMaildrop), errors.Is(err, maildrop.ErrNoView):
+		code, text, reason = pop3.CodeSysPerm, "the maildrop cannot be opened", "no maildrop"
+	}
+	c.logRefusal(a, reason, err)
+	c.refuse(code, text)
+	if limit := c.opt.Limits.Failures; limit >= 0 && c.signIn.failures >= limit {
+		return c.flushLast(EndFailures)
+	}
+	return ""
+}
+
+func (c *conn) logRefusal(a maildrop.Attempt, reason string, err error) {
+	level := slog.LevelWarn
+	attrs := []slog.Attr{
+		slog.String("remote", c.remoteText()), slog.String("user", oneLine(a.Name)),
+		slog.String("mechanism", a.Mechanism), slog.String("reason", reason),
+	}
+	switch reason {
+	case "unavailable", "no maildrop":
+		level = slog.LevelError
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	c.log(level, "sign-in refused", attrs...)
+}
+
+// loginDelay returns the least time between two sign-ins of somebody.
+func (c *conn) loginDelay(p maildrop.Principal) time.Duration {
+	if p.LoginDelay > 0 {
+		return p.LoginDelay
+	}
+	return c.opt.LoginDelay
+}
+
+// open opens the maildrop and makes the connection a session.
+func (c *conn) open(a maildrop.Attempt, p maildrop.Principal) error {
+	t := &c.server.table
+	key := viewKey{p.Maildrop, p.View}
+	if t.delayed(key, time.Now()) > 0 {
+		return errLoginDelay
+	}
+	snap, err := c.openOrTakeOver(key)
+	if err != nil {
+		return err
+	}
+	if !t.reserve(c, p) {
+		return errors.Join(errTooManyOfOne, snap.Close())
+	}
+	s := &session{principal: p, mechanism: a.Mechanism, tls: c.tlsVersion(), since: time.Now(), snap: snap, total: snap.Len(), key: key}
+	c.mu.Lock()
+	c.session = s
+	c.mu.Unlock()
+	if !t.enter(c, key, c.signIn.epoch) {
+		c.mu.Lock()
+		c.session = nil
+		c.mu.Unlock()
+		t.release(p.Maildrop)
+		return errors.Join(errRevokedNow, snap.Close())
+	}
+	t.note(key, s.since, c.loginDelay(p))
+	c.wrong = 0
+	c.okCount(snap.Len(), snap.Octets())
+	return nil
+}
+
+// stlsCommand begins TLS. RFC 2595 section 4.
+func (c *conn) stlsCommand(cmd pop3.Command) Ending {
+	if ok, end := c.bare(cmd); !ok {
+		return end
+	}
+	if c.opt.tls == nil || c.tls != nil {
+		return c.wrongCommand("STLS is not possible here")
+	}
+	// What was pushed in behind STLS in clear text would be taken for said under
+	// TLS: somebody is trying that.
+	if c.r.Buffered() > 0 {
+		return EndInjection
+	}
+	c.ok("begin TLS")
+	if err := c.w.Flush(); err != nil {
+		return c.writeFailed(err)
+	}
+	c.tls = tls.Server(&c.meter, c.opt.tls)
+	c.w.Reset(c.tls)
+	c.r.Reset(c)
+	c.signIn.user, c.signIn.haveUser = "", false // said before TLS: not believed
+	return c.handshake()
+}
+
+// isTransaction reports whether a command exists after sign-in.
+func isTransaction(word string) bool {
+	return slices.Contains([]string{
+		pop3.CmdStat, pop3.CmdList, pop3.CmdRetr, pop3.CmdDele, pop3.CmdNoop, pop3.CmdRset, pop3.CmdTop, pop3.CmdUIDL,
+	}, word)
+}
