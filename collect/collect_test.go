@@ -1,0 +1,556 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package collect_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"restante.example/collect"
+	"restante.example/pop3"
+	"restante.example/pop3client"
+)
+
+func TestKeepsAndCollectsOnce(t *testing.T) {
+	s := &server{mail: letters(1, 300)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	if r := run(t, a, &j); r.Filed != 300 || !r.Complete() || r.Deleted != 0 || r.Offered != 300 {
+		t.Errorf("first: %+v", r)
+	}
+	b.expect(t, upTo(300)...)
+	for range 2 {
+		if r := run(t, a, &j); r.Filed != 0 || !r.Complete() || r.Known != 300 {
+			t.Errorf("again: %+v", r)
+		}
+	}
+	s.mail = append(s.mail, letters(301, 302)...)
+	if r := run(t, a, &j); r.Filed != 2 || r.Known != 300 {
+		t.Errorf("two more: %+v", r)
+	}
+	b.expect(t, upTo(302)...)
+	if len(s.mail) != 302 {
+		t.Errorf("%d messages left on the server", len(s.mail))
+	}
+}
+
+func TestEmptyPollAsksForNoSizes(t *testing.T) {
+	s := &server{mail: letters(1, 20)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	lists := s.commands("LIST")
+	run(t, a, &j)
+	if s.commands("LIST") != lists || s.commands("UIDL") != 2 {
+		t.Errorf("a poll without news sent LIST: %q", s.log)
+	}
+	s.mail[3].text = text(77) // another message under an old id, and another size
+	run(t, a, &j)
+	b.expect(t, append(upTo(20), 77)...)
+}
+
+func TestDeletesAfterFiling(t *testing.T) {
+	s := &server{mail: letters(1, 50)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.Keep.Delete = true
+	if r := run(t, a, &j); r.Filed != 50 || r.Deleted != 50 {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, upTo(50)...)
+	if len(s.mail) != 0 {
+		t.Errorf("%d messages left", len(s.mail))
+	}
+}
+
+// mail-safety.md, Collecting 3.
+func TestQuitLostOrRefused(t *testing.T) {
+	for _, quit := range []string{"<cut>", "-ERR [SYS/TEMP] disk\r\n"} {
+		for _, does := range []bool{false, true} {
+			s := &server{mail: letters(1, 9), quit: quit, quitDoes: does}
+			var b box
+			var j collect.Memory
+			a := account(s, b.destination("box"))
+			a.Keep.Delete = true
+			r := run(t, a, &j)
+			if r.Deleted != 0 || len(r.Warnings) != 1 || !errors.Is(r.Warnings[0], collect.ErrQuit) || !r.Complete() {
+				t.Errorf("%q: %+v", quit, r)
+			}
+			s.quit = ""
+			retrs := s.commands("RETR")
+			if r := run(t, a, &j); r.Filed != 0 || len(s.mail) != 0 {
+				t.Errorf("%q: second run: %+v, %d left", quit, r, len(s.mail))
+			}
+			if s.commands("RETR") != retrs {
+				t.Errorf("%q: retrieved again to delete", quit)
+			}
+			b.expect(t, upTo(9)...)
+		}
+	}
+}
+
+// mail-safety.md, Collecting 4.
+func TestEmptyBodyIsNeitherFiledNorDeleted(t *testing.T) {
+	s := &server{mail: letters(1, 5), answer: map[string]string{"RETR 2": "+OK\r\n.\r\n"}}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.Keep.Delete = true
+	r := run(t, a, &j)
+	if r.Complete() || len(r.Problems) != 1 || !errors.Is(r.Problems[0].Err, collect.ErrEmpty) {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, 1, 3, 4, 5)
+	if len(s.mail) != 1 || s.mail[0].uid != "uid-2" {
+		t.Errorf("left on the server: %v", s.mail)
+	}
+}
+
+// mail-safety.md, Collecting 4 and 5: one message always cuts the connection.
+func TestCutInMidMessageBlocksNothing(t *testing.T) {
+	for _, pipe := range []bool{true, false} {
+		for _, answer := range []string{"+OK\r\nSubject: x\r\n\r\nhalf<cut>", "<cut>", "+OK\r\nSubject: x\r\n\r\n.<cut>"} {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{mail: letters(1, 40), noPipe: !pipe, answer: map[string]string{"RETR 7": answer, "RETR 8": answer}}
+				var b box
+				var j collect.Memory
+				a := account(s, b.destination("box"))
+				r := run(t, a, &j)
+				if r.Complete() || r.Left != 2 {
+					t.Errorf("pipelining %t, %q: %+v", pipe, answer, r)
+				}
+				b.expect(t, slices.DeleteFunc(upTo(40), func(n int) bool { return n == 7 || n == 8 })...)
+				s.answer = nil
+				run(t, a, &j)
+				b.expect(t, upTo(40)...)
+			})
+		}
+	}
+}
+
+func TestRefusedMessageBlocksNothing(t *testing.T) {
+	s := &server{mail: letters(1, 10), answer: map[string]string{"RETR 1": "-ERR [SYS/PERM] damaged\r\n"}}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	r := run(t, a, &j)
+	if r.Left != 1 || len(r.Problems) != 1 || !errors.Is(r.Problems[0].Err, pop3.CodeSysPerm) {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, upTo(10)[1:]...)
+}
+
+// mail-safety.md, Collecting 6.
+func TestAllUIDsChanged(t *testing.T) {
+	s := &server{mail: letters(1, 30)}
+	s.mail = append(s.mail, letter{uid: "twin", text: text(5)})
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	for i := range s.mail {
+		s.mail[i].uid = "new-" + s.mail[i].uid
+	}
+	s.mail = append(s.mail, letters(40, 41)...)
+	// The same mail put in once more, while its own id is there: a message.
+	s.mail = append(s.mail, letter{uid: "again", text: text(6)})
+	r := run(t, a, &j)
+	if r.Recognised != 31 || r.Filed != 3 || !r.Complete() {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, append(upTo(30), 5, 6, 40, 41)...)
+	if r := run(t, a, &j); r.Filed+r.Recognised != 0 {
+		t.Errorf("third: %+v", r)
+	}
+}
+
+func TestMigrationCutInTheMiddle(t *testing.T) {
+	s := &server{mail: letters(1, 30)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	for i := range s.mail {
+		s.mail[i].uid = "new-" + s.mail[i].uid
+	}
+	s.answer = map[string]string{"RETR 15": "-ERR later\r\n"}
+	if r := run(t, a, &j); r.Left != 1 {
+		t.Errorf("%+v", r)
+	}
+	s.answer = nil
+	run(t, a, &j)
+	b.expect(t, upTo(30)...)
+}
+
+func TestUIDNamesAnotherMessage(t *testing.T) {
+	for _, policy := range []collect.Keep{{}, {Delete: true}} {
+		s := &server{mail: letters(1, 9), quit: "<cut>"}
+		var b box
+		var j collect.Memory
+		a := account(s, b.destination("box"))
+		a.Keep = policy
+		run(t, a, &j)
+		s.quit = ""
+		// Of the same size, so that only the content tells. Without deletion
+		// nobody looks; with it, nothing may be lost.
+		s.mail[3].text = strings.ReplaceAll(text(4), "4", "7")
+		for range 2 {
+			run(t, a, &j)
+		}
+		if policy.Delete {
+			b.expect(t, append(upTo(9), 7)...)
+			if len(s.mail) != 0 {
+				t.Errorf("left: %v", s.mail)
+			}
+		} else if len(s.mail) != 9 {
+			t.Errorf("deleted without being asked to")
+		}
+	}
+}
+
+func TestDoubledUIDs(t *testing.T) {
+	s := &server{mail: letters(1, 6)}
+	for i := range s.mail {
+		s.mail[i].uid = "same"
+	}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	for range 3 {
+		if r := run(t, a, &j); !r.Complete() {
+			t.Errorf("%+v", r)
+		}
+	}
+	b.expect(t, upTo(6)...)
+	a.Keep.Delete = true
+	run(t, a, &j)
+	if len(s.mail) != 0 {
+		run(t, a, &j)
+	}
+	b.expect(t, upTo(6)...)
+}
+
+func TestServerWithoutUIDL(t *testing.T) {
+	for _, top := range []bool{true, false} {
+		s := &server{mail: letters(1, 8), noUIDL: true, noTop: !top}
+		s.mail = append(s.mail, letter{text: text(3)}) // a twin
+		var b box
+		var j collect.Memory
+		a := account(s, b.destination("box"))
+		for range 3 {
+			if r := run(t, a, &j); !r.Complete() {
+				t.Errorf("TOP %t: %+v", top, r)
+			}
+		}
+		b.expect(t, append(upTo(8), 3)...)
+		if top && s.commands("RETR") != 9 {
+			t.Errorf("%d RETR although headers tell the messages apart", s.commands("RETR"))
+		}
+		s.quit = "<cut>"
+		a.Keep.Delete = true
+		run(t, a, &j)
+		s.quit = ""
+		run(t, a, &j)
+		b.expect(t, append(upTo(8), 3)...)
+		if len(s.mail) != 0 {
+			t.Fatalf("left: %v", s.mail)
+		}
+		s.mail = letters(3, 3) // put back: a message
+		run(t, a, &j)
+		b.expect(t, append(upTo(8), 3, 3)...)
+	}
+}
+
+// mail-safety.md, Collecting 7.
+func TestEmptyOnceForgetsNothing(t *testing.T) {
+	s := &server{mail: letters(1, 5)}
+	var b box
+	var j collect.Memory
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := account(s, b.destination("box"))
+	a.Now = func() time.Time { return now }
+	run(t, a, &j)
+	mail := s.mail
+	s.mail = nil
+	run(t, a, &j)
+	now = now.Add(29 * 24 * time.Hour)
+	run(t, a, &j)
+	s.mail = mail
+	run(t, a, &j)
+	b.expect(t, upTo(5)...)
+	s.mail = nil
+	run(t, a, &j)
+	now = now.Add(30 * 24 * time.Hour)
+	run(t, a, &j)
+	if list, _ := j.Entries(t.Context()); len(list) != 0 {
+		t.Errorf("%d entries after thirty days of absence", len(list))
+	}
+}
+
+// mail-safety.md, Collecting 8.
+func TestDestinationsFailOnTheirOwn(t *testing.T) {
+	s := &server{mail: letters(1, 20)}
+	var good, bad box
+	full := errors.New("disk full")
+	bad.fail = func(collect.Message, string) error { return fmt.Errorf("%w: %w", collect.ErrUnavailable, full) }
+	var j collect.Memory
+	a := account(s, bad.destination("bad"), good.destination("good"))
+	a.Keep.Delete = true
+	r := run(t, a, &j)
+	if r.Complete() || len(r.Warnings) == 0 || !errors.Is(r.Warnings[0], full) {
+		t.Errorf("%+v", r)
+	}
+	good.expect(t, upTo(20)...)
+	if len(s.mail) != 20 {
+		t.Errorf("deleted although a destination has nothing")
+	}
+	bad.fail = nil
+	run(t, a, &j)
+	good.expect(t, upTo(20)...)
+	bad.expect(t, upTo(20)...)
+	if len(s.mail) != 0 {
+		t.Errorf("%d left", len(s.mail))
+	}
+}
+
+func TestHandlerGetsTheSameKeyAgain(t *testing.T) {
+	s := &server{mail: letters(1, 3)}
+	s.mail = append(s.mail, letter{uid: "twin", text: text(1)})
+	var tried []string
+	b := box{fail: func(m collect.Message, _ string) error {
+		tried = append(tried, m.Key)
+		return errors.New("not now")
+	}}
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	b.fail = nil
+	run(t, a, &j)
+	if !slices.Equal(tried, b.keys) {
+		t.Errorf("first %v, then %v", tried, b.keys)
+	}
+	slices.Sort(tried)
+	if len(slices.Compact(tried)) != 4 {
+		t.Errorf("keys are not unique: %v", tried)
+	}
+}
+
+// behaviours.md, Client 10.
+func TestNoQuitWhileAMessageIsNotSafe(t *testing.T) {
+	s := &server{mail: letters(1, 10)}
+	b := box{fail: func(_ collect.Message, data string) error {
+		if data == text(4) {
+			return errors.New("no")
+		}
+		return nil
+	}}
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	if s.commands("QUIT") != 0 {
+		t.Error("QUIT although a retrieved message is not filed")
+	}
+	a.Keep.Delete = true
+	r := run(t, a, &j)
+	if s.commands("QUIT") != 1 || len(s.mail) != 1 || r.Deleted != 9 {
+		t.Errorf("%+v; left %v", r, s.mail)
+	}
+}
+
+func TestUntilDry(t *testing.T) {
+	s := &server{mail: letters(1, 10)}
+	all := letters(11, 20)
+	b := box{}
+	b.fail = func(_ collect.Message, data string) error {
+		if data == text(10) { // the next part of the mailbox shows
+			s.mu.Lock()
+			s.mail = append(s.mail, all...)
+			s.mu.Unlock()
+		}
+		return nil
+	}
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.UntilDry = true
+	if r := run(t, a, &j); r.Sessions != 3 {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, upTo(20)...)
+	s.caps = []string{"LOGIN-DELAY 300"}
+	s.mail = append(s.mail, letters(30, 30)...)
+	if r := run(t, a, &j); r.Sessions != 1 || !r.More || r.LoginDelay != 300*time.Second {
+		t.Errorf("with LOGIN-DELAY: %+v", r)
+	}
+}
+
+func TestKeepPolicies(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := &server{mail: letters(1, 10)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.Now = func() time.Time { return now }
+	a.Keep.For = 30 * 24 * time.Hour
+	run(t, a, &j)
+	s.mail = append(s.mail, letters(11, 12)...)
+	now = now.Add(29 * 24 * time.Hour)
+	run(t, a, &j)
+	if len(s.mail) != 12 {
+		t.Errorf("%d left after 29 days", len(s.mail))
+	}
+	now = now.Add(24 * time.Hour)
+	run(t, a, &j)
+	if len(s.mail) != 2 {
+		t.Errorf("%d left after 30 days", len(s.mail))
+	}
+	s.mail = append(s.mail, letters(21, 30)...)
+	a.Keep = collect.Keep{Messages: 5}
+	run(t, a, &j)
+	if len(s.mail) != 5 || s.mail[0].uid != "uid-26" {
+		t.Errorf("left of the newest five: %v", s.mail)
+	}
+	a.Keep = collect.Keep{Octets: int64(2 * len(text(30)))}
+	run(t, a, &j)
+	if len(s.mail) != 2 {
+		t.Errorf("left of two messages' octets: %v", s.mail)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	s := &server{mail: letters(1, 4)}
+	big := text(9) + strings.Repeat("much\r\n", 1000)
+	s.mail = append(s.mail, letter{uid: "big", text: big})
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.MaxSize = 1000
+	a.Keep.Delete = true
+	if r := run(t, a, &j); r.TooLarge != 1 || !r.Complete() || len(s.mail) != 1 {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, upTo(4)...)
+	a.HeaderOnly = true
+	for range 2 {
+		if r := run(t, a, &j); len(s.mail) != 1 || !r.Complete() {
+			t.Errorf("%+v, %d left", r, len(s.mail))
+		}
+	}
+	if b.counts()[top(big)] != 1 {
+		t.Errorf("the header alone: %d times", b.counts()[top(big)])
+	}
+	a.MaxSize = 0
+	for range 2 {
+		run(t, a, &j)
+	}
+	if b.counts()[big] != 1 || len(s.mail) != 0 {
+		t.Errorf("the whole: %d times, %d left", b.counts()[big], len(s.mail))
+	}
+}
+
+func TestFlagsInTheHeaderMakeNoNewMessage(t *testing.T) {
+	s := &server{mail: letters(1, 5)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	for i := range s.mail { // as servers over mbox files do after RETR
+		s.mail[i].text = "Status: RO\r\n" + s.mail[i].text
+	}
+	if r := run(t, a, &j); r.Recognised != 5 || r.Filed != 0 {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, upTo(5)...)
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	s := &server{mail: letters(1, 5)}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.DryRun = true
+	a.Keep.Delete = true
+	if r := run(t, a, &j); r.Would != 5 {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t)
+	list, _ := j.Entries(t.Context())
+	if s.commands("RETR")+s.commands("DELE")+len(list) != 0 {
+		t.Errorf("a dry run did something: %q, %v", s.log, list)
+	}
+}
+
+func TestRefusedSignIn(t *testing.T) {
+	s := &server{mail: letters(1, 5), login: "-ERR [AUTH] wrong"}
+	var b box
+	r, err := collect.Run(t.Context(), account(s, b.destination("box")), new(collect.Memory))
+	if !errors.Is(err, pop3.CodeAuth) || r.Sessions != 0 || s.sessions != 1 {
+		t.Errorf("%v, %+v, %d connections", err, r, s.sessions)
+	}
+}
+
+func TestCancelledRun(t *testing.T) {
+	s := &server{mail: letters(1, 50)}
+	ctx, cancel := context.WithCancel(t.Context())
+	b := box{fail: func(_ collect.Message, data string) error {
+		if data == text(20) {
+			cancel()
+		}
+		return nil
+	}}
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.Keep.Delete = true
+	if _, err := collect.Run(ctx, a, &j); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if len(s.mail) != 50 {
+		t.Error("deleted by a run that was cancelled")
+	}
+	run(t, a, &j)
+	b.expect(t, upTo(50)...)
+}
+
+func TestLargeMessagePassesThroughASpool(t *testing.T) {
+	big := "Subject: big\r\n\r\n" + strings.Repeat("0123456789\r\n", 100_000)
+	s := &server{mail: []letter{{uid: "big", text: big}}}
+	var b box
+	run(t, account(s, b.destination("box")), new(collect.Memory))
+	if b.counts()[big] != 1 {
+		t.Error("not filed as it was")
+	}
+}
+
+func ExampleRun() {
+	var s server // stands for a server somewhere
+	s.mail = letters(1, 2)
+	account := collect.Account{
+		ID:          "support",
+		Dial:        s.dial, // collect.DialTLS("pop.example.org")
+		Credentials: collect.Password("support", "secret"),
+		Destinations: []collect.Destination{
+			collect.HandlerFunc("tickets", func(_ context.Context, m collect.Message, body io.ReadSeeker) error {
+				// In one transaction: nothing if m.Key is known, else a ticket and m.Key.
+				fmt.Println("a ticket from", m.Size, "octets")
+				return nil
+			}),
+		},
+		Options: pop3client.Options{Timeout: 30 * time.Second},
+	}
+	report, err := collect.Run(context.Background(), account, new(collect.Memory))
+	fmt.Println(report.Filed, "filed,", report.Left, "left,", err)
+	// Output:
+	// a ticket from 63 octets
+	// a ticket from 63 octets
+	// 2 filed, 0 left, <nil>
+}

@@ -1,0 +1,235 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"restante.example/pop3client"
+)
+
+// finish deletes what may go, ends the session and brings the journal up to
+// date. With again true another session makes sense.
+func (s *session) finish(ctx context.Context) (again bool, err error) {
+	victims, due := s.victims()
+	if slices.ContainsFunc(s.rows, func(w *row) bool { return w.retrieved && !s.complete(w) }) {
+		// After RETR and a clean QUIT some servers hide or delete a message
+		// without any DELE, so QUIT must not be said while one is not safe.
+		// behaviours.md, Client 10; RFC 2449 section 6.7, EXPIRE 0.
+		s.log.Info("leaving without QUIT, because not everything that was retrieved is filed", "account", s.a.ID)
+		return len(victims) > 0 || s.changed, nil
+	}
+	marked, err := s.delete(ctx, victims)
+	if err != nil {
+		return ctx.Err() == nil, err
+	}
+	err = s.c.Quit(ctx)
+	if err != nil && len(marked) > 0 {
+		// mail-safety.md, Collecting 3.
+		s.report.Warnings = append(s.report.Warnings, fmt.Errorf("%w: %w", ErrQuit, err))
+	}
+	confirmed := err == nil && len(marked) > 0
+	if confirmed {
+		s.report.Deleted += len(marked)
+		s.tell(Event{Kind: EventDeleted, Messages: len(marked)})
+	}
+	return s.changed, s.settle(ctx, marked, confirmed, due)
+}
+
+// victims returns the rows to be deleted now, and when there may be more.
+func (s *session) victims() (list []*row, due time.Time) {
+	k := s.a.Keep
+	if !k.deletes() {
+		return nil, due
+	}
+	now := s.now()
+	messages, octets := 0, int64(0)
+	for _, w := range slices.Backward(s.rows) { // the newest come last in a maildrop
+		messages++
+		octets += max(w.announced, 0)
+		if !s.complete(w) || w.entry.Partial {
+			continue
+		}
+		end := w.entry.Collected.Add(k.For)
+		switch {
+		case k.Delete, k.For > 0 && !now.Before(end), k.Messages > 0 && messages > k.Messages, k.Octets > 0 && octets > k.Octets:
+			list = append(list, w)
+		case k.For > 0:
+			due = earlier(due, end)
+		}
+	}
+	slices.Reverse(list)
+	return list, due
+}
+
+// delete marks messages deleted and returns those that the server marked.
+//
+// A message that was collected in an earlier session is looked at again first:
+// an id that names another message by now must not cost that one its life.
+func (s *session) delete(ctx context.Context, victims []*row) ([]*row, error) {
+	if err := s.verify(ctx, victims); err != nil {
+		return nil, err
+	}
+	victims = slices.DeleteFunc(victims, func(w *row) bool { return !w.verified })
+	if len(victims) == 0 {
+		return nil, nil
+	}
+	byNumber := index(victims)
+	var numbers iter.Seq[int] = func(yield func(int) bool) {
+		for _, w := range victims {
+			if !yield(w.number) {
+				return
+			}
+		}
+	}
+	var marked []*row
+	for n, err := range s.c.DeleAll(ctx, numbers) {
+		switch {
+		case refused(err):
+			s.log.Warn("DELE refused", "account", s.a.ID, "number", n, "error", err)
+		case err != nil:
+			return nil, err
+		default:
+			marked = append(marked, byNumber[n])
+		}
+	}
+	return marked, nil
+}
+
+// verify compares what was filed in earlier sessions with what is there: the
+// header by TOP, or where that does not answer the question, all of it by RETR.
+func (s *session) verify(ctx context.Context, victims []*row) error {
+	var doubt []*row
+	for _, w := range victims {
+		if !w.verified {
+			doubt = append(doubt, w)
+		}
+	}
+	if len(doubt) == 0 {
+		return nil
+	}
+	err := s.tops(ctx, doubt, func(w *row, _, header Hash, _ int64) { w.verified = header == w.entry.Header })
+	if err != nil {
+		return err
+	}
+	doubt = slices.DeleteFunc(doubt, func(w *row) bool { return w.verified })
+	byNumber := index(doubt)
+	var wants iter.Seq[pop3client.Want] = func(yield func(pop3client.Want) bool) {
+		for _, w := range doubt {
+			if !yield(pop3client.Want{Number: w.number, Size: w.announced}) {
+				return
+			}
+		}
+	}
+	buf := make([]byte, 64<<10)
+	for m, err := range s.c.RetrAll(ctx, wants) {
+		if refused(err) {
+			s.log.Warn("message not deleted, it cannot be compared", "account", s.a.ID, "number", m.Number, "error", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id := newIdentity()
+		if err := copyAll(id, m, buf); err != nil {
+			return err
+		}
+		w := byNumber[m.Number]
+		content, _, octets := id.result()
+		switch {
+		case content == w.entry.Content:
+			w.verified = true
+		case octets == 0:
+			s.log.Warn("message not deleted, nothing came of it", "account", s.a.ID, "number", m.Number)
+		default:
+			s.log.Warn("an id names another message now, which will be collected", "account", s.a.ID, "number", m.Number)
+			s.ledger.replaced(w.entry, s.now())
+			if err := s.ledger.put(context.WithoutCancel(ctx), w.entry); err != nil {
+				return err
+			}
+			w.entry = nil
+			s.changed = true
+		}
+	}
+	return nil
+}
+
+// settle writes down what is gone, what is absent, and whether this listing
+// leaves anything to do.
+func (s *session) settle(ctx context.Context, marked []*row, confirmed bool, due time.Time) error {
+	s.count()
+	changes, forget := Changes{}, time.Time{}
+	if s.report.Left == 0 && !s.changed {
+		// A message that was not retrieved could be one that vanished under
+		// another id, so only a session that saw all says what is absent.
+		changes, forget = s.ledger.absent(s.now())
+	}
+	if confirmed {
+		for _, w := range marked {
+			if isHeaderUID(w.entry.UID) {
+				// The same mail put back would have the same made-up id.
+				changes.Drop = append(changes.Drop, w.entry.ID)
+				s.ledger.drop(w.entry)
+				continue
+			}
+			w.entry.Gone = true
+			changes.Put = append(changes.Put, *w.entry)
+		}
+	}
+	marks := Marks{Last: s.stillLast()}
+	if s.report.Left == 0 && !s.changed && len(marked) == 0 {
+		marks.Settled, marks.Due = s.digest, earlier(due, forget)
+	}
+	if !sameMarks(marks, s.ledger.marks) {
+		changes.Marks = &marks
+	}
+	if len(changes.Put) == 0 && len(changes.Drop) == 0 && changes.Marks == nil {
+		return nil
+	}
+	s.ledger.marks = marks
+	if err := s.journal.Apply(context.WithoutCancel(ctx), changes); err != nil {
+		return &fatalError{err}
+	}
+	return nil
+}
+
+// stillLast returns the ids that have broken connections and are not filed yet.
+func (s *session) stillLast() []string {
+	var list []string
+	for _, w := range s.rows {
+		if w.uid == "" || s.complete(w) {
+			continue
+		}
+		if s.suspects[w.key] > 0 || slices.Contains(s.ledger.marks.Last, w.uid) {
+			list = append(list, w.uid)
+		}
+	}
+	return list
+}
+
+// remember writes down which message broke the connection, so that the next
+// run leaves it for the end. mail-safety.md, Collecting 5.
+func (s *session) remember(ctx context.Context) error {
+	last := s.stillLast()
+	if slices.Equal(last, s.ledger.marks.Last) {
+		return nil
+	}
+	s.ledger.marks = Marks{Last: last}
+	return s.journal.Apply(context.WithoutCancel(ctx), Changes{Marks: &s.ledger.marks})
+}
+
+func sameMarks(a, b Marks) bool {
+	return a.Settled == b.Settled && a.Due.Equal(b.Due) && slices.Equal(a.Last, b.Last)
+}
+
+// isCut reports whether err is the end of the connection and nothing of ours.
+func isCut(err error) bool {
+	fatal := (*fatalError)(nil)
+	return err != nil && !errors.As(err, &fatal)
+}

@@ -1,0 +1,326 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+
+	"restante.example/pop3"
+	"restante.example/pop3client"
+)
+
+// session is one conversation after sign-in.
+type session struct {
+	*run
+	c     *pop3client.Client
+	rows  []*row
+	noUID bool
+	// digest stands for the listing, destinations and policy; see Marks.Settled.
+	digest Hash
+	// fresh is how many messages this session filed or recognised.
+	fresh int
+	// changed is set when an id turned out to name another message than the
+	// journal's: the next session collects it.
+	changed bool
+}
+
+// refused reports whether err is a refusal, after which the conversation goes on.
+func refused(err error) bool {
+	var refusal *pop3.Error
+	return errors.As(err, &refusal)
+}
+
+// collect does the session's work, QUIT included. With again true another
+// session makes sense.
+func (s *session) collect(ctx context.Context) (again bool, err error) {
+	if err := s.look(ctx); err != nil {
+		return false, err
+	}
+	marks, err := s.journal.Marks(ctx)
+	if err != nil {
+		return false, err
+	}
+	if s.digest != (Hash{}) && s.digest == marks.Settled && (marks.Due.IsZero() || s.now().Before(marks.Due)) {
+		s.report.Known = len(s.rows)
+		s.report.Left = 0
+		return false, s.leave(ctx)
+	}
+	if err := s.sizes(ctx); err != nil {
+		return false, err
+	}
+	if err := s.recover(ctx); err != nil {
+		return false, err
+	}
+	if err := s.nameByHeader(ctx); err != nil {
+		return false, err
+	}
+	s.ledger.match(s.rows)
+	s.plan()
+	if s.a.DryRun {
+		return false, s.leave(ctx)
+	}
+	cut := s.retrieve(ctx)
+	s.count()
+	if isCut(cut) && ctx.Err() == nil {
+		if err := s.remember(ctx); err != nil {
+			return false, &fatalError{err}
+		}
+		return true, cut
+	}
+	if cut != nil {
+		return false, cut
+	}
+	return s.finish(ctx)
+}
+
+// look asks what there is. It leaves the digest zero where the answer cannot
+// be trusted to tell messages apart.
+func (s *session) look(ctx context.Context) error {
+	messages, octets, err := s.c.Stat(ctx)
+	if err != nil && !refused(err) {
+		return err
+	}
+	sum := sha256.New()
+	for r, err := range s.c.UIDL(ctx) {
+		switch {
+		case refused(err):
+			s.noUID = true
+		case err != nil:
+			return err
+		case r.Number > 0:
+			s.rows = append(s.rows, &row{number: r.Number, uid: r.UID, announced: -1})
+			fmt.Fprintf(sum, "%d %d:%s\n", r.Number, len(r.UID), r.UID)
+		}
+	}
+	s.report.Offered = len(s.rows)
+	if s.noUID || len(s.rows) != messages {
+		return nil
+	}
+	fmt.Fprintf(sum, "octets %d\n", octets)
+	for _, t := range s.targets {
+		fmt.Fprintf(sum, "destination %d:%s\n", len(t.id), t.id)
+	}
+	fmt.Fprintf(sum, "keep %v max %d %t\n", s.a.Keep, s.a.MaxSize, s.a.HeaderOnly)
+	s.digest = Hash(sum.Sum(nil))
+	return nil
+}
+
+// sizes asks for the announced sizes, and takes in messages that UIDL left out
+// or named twice.
+func (s *session) sizes(ctx context.Context) error {
+	byNumber := make(map[int]*row, len(s.rows))
+	rows := s.rows[:0]
+	for _, w := range s.rows {
+		if byNumber[w.number] == nil {
+			byNumber[w.number] = w
+			rows = append(rows, w)
+		}
+	}
+	s.rows = rows
+	for r, err := range s.c.List(ctx) {
+		switch {
+		case refused(err):
+		case err != nil:
+			return err
+		case r.Number <= 0:
+		case byNumber[r.Number] == nil:
+			w := &row{number: r.Number, announced: r.Size}
+			byNumber[r.Number] = w
+			s.rows = append(s.rows, w)
+		default:
+			byNumber[r.Number].announced = r.Size
+		}
+	}
+	slices.SortFunc(s.rows, func(a, b *row) int { return a.number - b.number })
+	s.report.Offered = len(s.rows)
+	seen := make(map[string]int, len(s.rows))
+	for _, w := range s.rows {
+		w.announced = max(w.announced, -1)
+		if w.uid == "" {
+			w.key = "number " + strconv.Itoa(w.number)
+			continue
+		}
+		w.key = "uid " + strconv.Itoa(seen[w.uid]) + " " + w.uid
+		seen[w.uid]++
+	}
+	return nil
+}
+
+// recover resolves what an earlier run, or session, was about to file.
+// mail-safety.md, Collecting 2.
+func (s *session) recover(ctx context.Context) error {
+	if s.ledger == nil {
+		ledger, err := openLedger(ctx, s.journal)
+		if err != nil {
+			return err
+		}
+		s.run.ledger = ledger
+	}
+	if s.a.DryRun {
+		return nil
+	}
+	for _, t := range s.targets {
+		entries := s.ledger.pending(t.id)
+		if s.isDown(t) || s.report.Sessions > 1 && len(entries) == 0 {
+			continue
+		}
+		list := make([]*Pending, len(entries))
+		for i, e := range entries {
+			list[i] = &Pending{Message: s.message(e), Name: e.filing(t.id).Name}
+		}
+		if err := t.Recover(ctx, s.a.ID, list); err != nil {
+			s.strike(t, fmt.Errorf("%w: %w", ErrUnavailable, err))
+			continue
+		}
+		for i, e := range entries {
+			if list[i].Filed {
+				e.setFiling(Filing{Destination: t.id, Name: list[i].Name, Filed: true})
+			} else {
+				e.Filings = slices.DeleteFunc(slices.Clone(e.Filings), func(f Filing) bool { return f.Destination == t.id })
+			}
+		}
+		if err := s.ledger.put(ctx, entries...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// message describes an entry to a destination.
+func (r *run) message(e *Entry) Message {
+	return Message{
+		Account: r.a.ID, Key: e.Key, UID: e.UID, Size: e.Size, Content: e.Content, HeaderOnly: e.Partial, Time: e.Collected,
+	}
+}
+
+// nameByHeader gives messages without an id one made from their headers, if
+// there is anything in the journal to compare it with. Where the server has no
+// TOP either, the content has to tell.
+func (s *session) nameByHeader(ctx context.Context) error {
+	var nameless []*row
+	for _, w := range s.rows {
+		if w.uid == "" {
+			nameless = append(nameless, w)
+		}
+	}
+	known := false
+	for uid := range s.ledger.byUID {
+		known = known || isHeaderUID(uid)
+	}
+	if len(nameless) == 0 || !known {
+		return nil
+	}
+	return s.tops(ctx, nameless, func(w *row, _, header Hash, _ int64) { w.uid = headerUID(header) })
+}
+
+// tops asks for headers and hands their hashes to found. Refusals are passed over.
+func (s *session) tops(ctx context.Context, rows []*row, found func(w *row, content, header Hash, octets int64)) error {
+	byNumber := make(map[int]*row, len(rows))
+	for _, w := range rows {
+		byNumber[w.number] = w
+	}
+	failed := false
+	var numbers iter.Seq[int] = func(yield func(int) bool) {
+		for _, w := range rows {
+			if failed || !yield(w.number) { // a server without TOP is asked no further
+				return
+			}
+		}
+	}
+	buf := make([]byte, 16<<10)
+	for m, err := range s.c.TopAll(ctx, numbers, 0) {
+		if refused(err) {
+			failed = true
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id := newIdentity()
+		if err := copyAll(id, m, buf); err != nil {
+			return err
+		}
+		content, header, octets := id.result()
+		found(byNumber[m.Number], content, header, octets)
+	}
+	return nil
+}
+
+// plan decides which rows have to be retrieved for whom.
+func (s *session) plan() {
+	s.report.Known, s.report.TooLarge, s.report.Would = 0, 0, 0
+	var octets int64
+	count := 0
+	for _, w := range s.rows {
+		large := s.a.MaxSize > 0 && w.announced > s.a.MaxSize
+		w.header = large && s.a.HeaderOnly
+		w.upgrade = w.entry != nil && w.entry.Partial && !large
+		if s.complete(w) {
+			s.report.Known++
+			continue
+		}
+		if large && !s.a.HeaderOnly {
+			s.report.TooLarge++
+			continue
+		}
+		if s.failed(w) {
+			continue
+		}
+		for _, t := range s.targets {
+			if !s.isDown(t) && (w.entry == nil || w.upgrade || !w.entry.filedAt(t.id)) {
+				w.need = append(w.need, t)
+			}
+		}
+		if len(w.need) == 0 {
+			continue
+		}
+		count++
+		octets += max(w.announced, 0)
+		if s.a.DryRun {
+			s.report.Would++
+			s.tell(Event{Kind: EventWould, Number: w.number, UID: w.uid, Size: w.announced})
+		}
+	}
+	s.tell(Event{Kind: EventListed, Messages: count, Octets: octets})
+}
+
+// wanted returns the rows to retrieve: those that broke a connection come last.
+func (s *session) wanted(header bool) []*row {
+	var first, last []*row
+	for _, w := range s.rows {
+		switch {
+		case len(w.need) == 0 || w.header != header:
+		case s.suspects[w.key] > 0 || w.uid != "" && slices.Contains(s.ledger.marks.Last, w.uid):
+			last = append(last, w)
+		default:
+			first = append(first, w)
+		}
+	}
+	return append(first, last...)
+}
+
+// count brings the report up to date.
+func (s *session) count() {
+	s.report.Left = 0
+	for _, w := range s.rows {
+		large := s.a.MaxSize > 0 && w.announced > s.a.MaxSize && !s.a.HeaderOnly
+		if !s.complete(w) && !large {
+			s.report.Left++
+		}
+	}
+}
+
+// leave ends a session in which nothing was retrieved and nothing deleted.
+func (s *session) leave(ctx context.Context) error {
+	if err := s.c.Quit(ctx); err != nil {
+		s.log.Info("QUIT was not answered, which does not matter here", "account", s.a.ID, "error", err)
+	}
+	return nil
+}
