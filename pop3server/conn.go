@@ -271,10 +271,14 @@ func (c *conn) writeFailed(err error) Ending {
 
 // farewell tells the client why it is being left, where that is not known to it.
 func (c *conn) farewell() {
-	c.meter.part(partingTime)
 	if c.tls != nil && !c.tls.ConnectionState().HandshakeComplete {
 		return // a handshake for the sake of a refusal is what a limit is there to save
 	}
+	// What was answered before has the time that answers have.
+	if c.w.Buffered() > 0 && c.w.Flush() != nil {
+		return
+	}
+	c.meter.part(partingTime)
 	switch c.end {
 	case EndQuit, EndQuitFailed, EndClosed, EndLost, EndFailures:
 	case EndWrong:

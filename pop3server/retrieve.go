@@ -36,9 +36,7 @@ func (c *conn) retrCommand(cmd pop3.Command) Ending {
 		return c.whole(got, size, err)
 	})
 	if sent {
-		c.mu.Lock()
-		c.session.retrieved++
-		c.mu.Unlock()
+		c.count(func() { c.session.retrieved++ })
 	}
 	return end
 }
@@ -70,9 +68,7 @@ func (c *conn) topCommand(cmd pop3.Command) Ending {
 		return c.whole(got, size, err)
 	})
 	if sent {
-		c.mu.Lock()
-		c.session.top++
-		c.mu.Unlock()
+		c.count(func() { c.session.top++ })
 	}
 	return end
 }

@@ -115,6 +115,13 @@ func (c *conn) transaction(cmd pop3.Command) Ending {
 	return ""
 }
 
+// count changes what other goroutines may see of the session.
+func (c *conn) count(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
+
 // stat answers STAT: exactly two numbers. RFC 1939 section 5.
 func (c *conn) stat() {
 	n, octets := c.session.left()
@@ -154,9 +161,7 @@ func (c *conn) deleCommand(cmd pop3.Command) Ending {
 		c.refuse(pop3.CodeSysPerm, "the message could not be read and is not deleted")
 		return ""
 	}
-	c.mu.Lock()
-	s.mark(n)
-	c.mu.Unlock()
+	c.count(func() { s.mark(n) })
 	c.ok("marked deleted")
 	return ""
 }
@@ -164,9 +169,7 @@ func (c *conn) deleCommand(cmd pop3.Command) Ending {
 // reset takes every mark away. RFC 1939 section 5, RSET.
 func (c *conn) reset() {
 	s := c.session
-	c.mu.Lock()
-	s.marks, s.deleted, s.deletedOctets = nil, 0, 0
-	c.mu.Unlock()
+	c.count(func() { s.marks, s.deleted, s.deletedOctets = nil, 0, 0 })
 	c.okCount(s.left())
 }
 
@@ -187,9 +190,7 @@ func (c *conn) quit() Ending {
 		}
 	}
 	stayed := s.deleted - removed
-	c.mu.Lock()
-	s.removed = removed
-	c.mu.Unlock()
+	c.count(func() { s.removed = removed })
 	switch {
 	case errors.Is(err, maildrop.ErrRevoked):
 		return cmp.Or(c.meter.interrupted(), EndRevoked)

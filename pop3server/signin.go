@@ -273,13 +273,9 @@ func (c *conn) open(a maildrop.Attempt, p maildrop.Principal) error {
 		return errors.Join(errTooManyOfOne, snap.Close())
 	}
 	s := &session{principal: p, mechanism: a.Mechanism, tls: c.tlsVersion(), since: time.Now(), snap: snap, total: snap.Len(), key: key}
-	c.mu.Lock()
-	c.session = s
-	c.mu.Unlock()
+	c.count(func() { c.session = s })
 	if !t.enter(c, key, c.signIn.epoch) {
-		c.mu.Lock()
-		c.session = nil
-		c.mu.Unlock()
+		c.count(func() { c.session = nil })
 		t.release(p.Maildrop)
 		return errors.Join(errRevokedNow, snap.Close())
 	}
