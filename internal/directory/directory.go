@@ -161,7 +161,8 @@ func makeFile(path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(inheritOwner(f, filepath.Dir(path)), f.Close())
+	dir := filepath.Dir(path)
+	return errors.Join(inheritOwner(f, dir), f.Close(), syncDir(dir))
 }
 
 // Close closes the file. From then on every answer is ErrClosed.
@@ -191,7 +192,7 @@ func (d *Directory) reloadIfChanged(ctx context.Context) (changed bool, revoked 
 	if errors.Is(d.broken, ErrClosed) {
 		return false, nil, ErrClosed
 	}
-	version, err := d.dataVersion(ctx)
+	version, err := dataVersion(ctx, d.db)
 	if err != nil {
 		return false, nil, fmt.Errorf("directory: reload: %w", err)
 	}
@@ -229,8 +230,12 @@ func revoked(before, after *snapshot) []maildrop.ID {
 	return list
 }
 
-func (d *Directory) dataVersion(ctx context.Context) (version int64, err error) {
-	err = d.db.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+// dataVersion returns a number that changes when another connection has changed
+// the file.
+func dataVersion(ctx context.Context, q interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) (version int64, err error) {
+	err = q.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
 	return version, err
 }
 
@@ -238,7 +243,7 @@ func (d *Directory) dataVersion(ctx context.Context) (version int64, err error) 
 // held, or nobody else knows d yet. The version is asked for first: a change
 // that comes in between is found the next time.
 func (d *Directory) reload(ctx context.Context) ([]maildrop.ID, error) {
-	version, err := d.dataVersion(ctx)
+	version, err := dataVersion(ctx, d.db)
 	if err != nil {
 		return nil, err
 	}
@@ -284,11 +289,15 @@ func (d *Directory) commit(ctx context.Context, what func(context.Context, *sql.
 		return nil, fmt.Errorf("directory: %w", err)
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	// The transaction holds the file's write lock, so what is read now is what
-	// the change is made on, whatever other processes did before.
-	s, err := read(ctx, tx)
-	if err != nil {
+	// The transaction holds the file's write lock: what is known now is what the
+	// change is made on, whatever other processes did before.
+	s := d.last
+	if version, err := dataVersion(ctx, tx); err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
+	} else if version != d.version || d.broken != nil {
+		if s, err = read(ctx, tx); err != nil {
+			return nil, fmt.Errorf("directory: %w", err)
+		}
 	}
 	if err := what(ctx, tx, s); err != nil {
 		return nil, err

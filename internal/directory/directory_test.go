@@ -327,6 +327,34 @@ func TestClosedAndBroken(t *testing.T) {
 	}
 }
 
+// A commit that fails changes nothing, and the directory goes on.
+func TestFailedCommit(t *testing.T) {
+	ctx := context.Background()
+	d := open(t, &Options{OnChange: func(id maildrop.ID) { t.Errorf("told of %q", id) }})
+	quick(t, d, "u1")
+	err := d.changeUser(ctx, "u1", func(ctx context.Context, tx *sql.Tx, u *record) error {
+		if _, err := tx.ExecContext(ctx, "UPDATE users SET generation = 99, enabled = 0 WHERE id = ?", u.ID); err != nil {
+			return err
+		}
+		// Checked at the commit, which it makes fail.
+		if _, err := tx.ExecContext(ctx, "PRAGMA defer_foreign_keys = ON"); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO scram_salts (user, hash, salt, iterations) VALUES ('nobody', 'x', x'00', 1)")
+		return err
+	})
+	if err == nil {
+		t.Error("the commit did not fail")
+	}
+	if u, err := d.Get(ctx, "u1"); err != nil || u.Generation != 1 || !u.Enabled {
+		t.Errorf("%+v, %v", u, err)
+	}
+	must(t, d.SetQuota(ctx, "u1", maildrop.Quota{Messages: 7}))
+	if u, err := d.Get(ctx, "u1"); err != nil || u.Quota.Messages != 7 {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()

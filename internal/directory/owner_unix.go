@@ -6,6 +6,7 @@
 package directory
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -24,4 +25,14 @@ func inheritOwner(f *os.File, dir string) error {
 		return f.Chown(int(owner.Uid), int(owner.Gid))
 	}
 	return nil
+}
+
+// syncDir makes the name of a new file durable; SQLite does so only for files
+// that it makes itself.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

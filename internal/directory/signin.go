@@ -35,6 +35,17 @@ func (d *Directory) lookup(s *snapshot, name string) (*record, string) {
 	return s.users[local], local
 }
 
+// Account returns the one name of an account, whether it exists or not, for all
+// the ways in which a client may write it: what limits guessing counts by it.
+func (d *Directory) Account(name string) string {
+	s := d.current.Load()
+	if s == nil {
+		return strings.ToLower(name)
+	}
+	_, account := d.lookup(s, name)
+	return account
+}
+
 // principal is whom a user's own password signs in.
 func (u *record) principal(view maildrop.View) maildrop.Principal {
 	return maildrop.Principal{Name: u.Name, Maildrop: u.ID, View: view, LoginDelay: u.LoginDelay, Sessions: u.Sessions}

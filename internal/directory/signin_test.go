@@ -60,6 +60,24 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+func TestAccount(t *testing.T) {
+	d := open(t, &Options{Routing: Routing{LocalDomains: []string{"local.org"}}})
+	quick(t, d, "u1")
+	quick(t, d, "u2@local.org")
+	for name, want := range map[string]string{
+		"U1": "u1", "u1@Local.org": "u1", "u1@other.org": "u1@other.org", "u2@LOCAL.org": "u2@local.org",
+		"nobody": "nobody", "Nobody@local.org": "nobody", "A B": "a b",
+	} {
+		if got := d.Account(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	must(t, d.Close())
+	if got := d.Account("U1"); got != "u1" {
+		t.Errorf("closed: %q", got)
+	}
+}
+
 // full takes all hashing slots until the returned function is called, so that
 // only what is remembered can be answered.
 func full(t *testing.T, d *Directory) (release func()) {
@@ -356,6 +374,17 @@ func BenchmarkRememberedSignIn(b *testing.B) {
 		if _, err := d.SignIn(ctx, a, "correct horse battery staple"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What a change costs in a directory of 10,000 users, which is read anew.
+func BenchmarkChangeAmongMany(b *testing.B) {
+	ctx := context.Background()
+	d := open(b, nil)
+	must(b, d.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+		INSERT INTO users (id, name, hash, created) SELECT 'id' || i, 'u' || i || '@example.org', 'x', 0 FROM n`))
+	for b.Loop() {
+		must(b, d.SetQuota(ctx, "u5000@example.org", maildrop.Quota{Messages: 1}))
 	}
 }
 
