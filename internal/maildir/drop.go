@@ -1,0 +1,359 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"sync"
+	"time"
+
+	"restante.example/internal/fsx"
+	"restante.example/internal/maildir/journal"
+	"restante.example/maildrop"
+)
+
+// drop is one maildrop in memory.
+type drop struct {
+	store *Store
+	id    maildrop.ID
+
+	// lock is held by whoever looks at or changes the files; it is a channel so
+	// that waiting for it ends with a context. The fields below belong to it.
+	lock    chan struct{}
+	loaded  bool
+	dead    bool // no longer in the store: ask for it again
+	place   Place
+	dec     *decisions
+	jr      *journal.Journal
+	broken  error // why nothing can be decided, for people
+	stamps  [2]stamp
+	stale   bool
+	scanned time.Time
+	seen    map[string]int32 // of the scan that runs
+	pending map[string]struct{}
+	// unsynced: files were removed and their directories not flushed since.
+	unsynced bool
+	cleaned  time.Time
+	// reserved is what deliveries on their way have been granted.
+	reserved struct {
+		messages int
+		octets   int64
+	}
+
+	// flush is shared by deliveries that want new flushed.
+	flush fsx.Group
+
+	// mu guards what follows and is never held during I/O.
+	mu      sync.Mutex
+	made    bool // the directories are there, durably
+	list    *list
+	open    map[maildrop.View]*snapshot
+	damaged map[string]damage
+	learnt  int // facts that the index does not have
+	handles *dirs
+
+	// refs and the place in the list of the least recently used are the store's.
+	refs       int
+	cost       int
+	prev, next *drop
+}
+
+// take locks the files of the maildrop.
+func (d *drop) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case d.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *drop) give() { <-d.lock }
+
+// setList changes the list, under the lock.
+func (d *drop) setList(l *list) {
+	d.mu.Lock()
+	d.list = l
+	d.mu.Unlock()
+}
+
+// locate asks where the maildrop is, under the lock.
+func (d *drop) locate(ctx context.Context) error {
+	if d.place.Mail != nil {
+		return nil
+	}
+	place, err := d.store.opt.Locate(ctx, d.id)
+	if err != nil {
+		return err
+	}
+	place.Maildir, place.StateDir = path.Clean(place.Maildir), path.Clean(place.StateDir)
+	d.place = place
+	return nil
+}
+
+func (d *drop) journalName() string { return path.Join(d.place.StateDir, "restante.journal") }
+func (d *drop) indexName() string   { return path.Join(d.place.StateDir, "restante.index") }
+
+// load reads journal, index and directories, under the lock, and finishes what
+// a crash left undone.
+func (d *drop) load(ctx context.Context) error {
+	if d.loaded {
+		return nil
+	}
+	if err := d.locate(ctx); err != nil {
+		return err
+	}
+	if err := d.loadJournal(); err != nil {
+		return err
+	}
+	d.store.raiseToken(d.dec.token)
+	facts := d.loadIndex()
+	d.stale = true
+	if err := d.scan(ctx, facts); err != nil {
+		d.list = nil
+		return err
+	}
+	d.learnt = 0
+	d.loaded = true
+	d.cleanTemp()
+	d.finish(ctx)
+	return nil
+}
+
+// loadJournal reads the decisions. A journal that is damaged is not written
+// to; the maildrop is served on, and nothing is removed by it.
+func (d *drop) loadJournal() error {
+	d.dec, d.broken = newDecisions(d.id), nil
+	jr, err := journal.Open(d.place.State, d.journalName(), d.dec.apply)
+	if jr == nil {
+		return err
+	}
+	d.jr = jr
+	jr.NoFlush = d.store.opt.InsecureNoFlush
+	if err != nil {
+		d.broken = fmt.Errorf("%w; mail is served and taken in, but nothing is removed: "+
+			"restore %s from a backup, or move it away to forget its decisions (messages that some devices have removed may then come again)",
+			err, d.journalName())
+		d.dec.distrust()
+		d.store.log.Error("the journal of a maildrop cannot be used", "maildrop", d.id, "err", d.broken)
+		return nil
+	}
+	if jr.Torn() {
+		d.store.log.Info("the end of a journal was torn by a crash and is cut", "maildrop", d.id, "journal", d.journalName())
+	}
+	return nil
+}
+
+// record writes decisions down, durably. When it fails, the decisions were not
+// made, unless the error is errUnknown. Those that state already holds are
+// written again in full.
+func (d *drop) record(records ...journal.Record) error {
+	if d.broken != nil {
+		return d.broken
+	}
+	if err := d.mend(); err != nil {
+		return err
+	}
+	if !d.jr.Exists() {
+		records = append([]journal.Record{d.dec.header()}, records...)
+	}
+	err := d.jr.Append(records...)
+	if err == nil || d.jr.Fenced() == nil {
+		return err
+	}
+	// Whether the records are on the disk cannot be known, unless a journal
+	// without them takes the place of this one.
+	if e := d.jr.Rewrite(d.dec.records()); e != nil {
+		return fmt.Errorf("%w: %w; then %w", errUnknown, err, e)
+	}
+	return err
+}
+
+// errUnknown: whether a decision is on the disk cannot be told.
+var errUnknown = errors.New("it is not known whether the decision was written")
+
+// mend lifts the fence of a journal by writing it anew.
+func (d *drop) mend() error {
+	if d.jr.Fenced() == nil {
+		return nil
+	}
+	return d.jr.Rewrite(d.dec.records())
+}
+
+// finish removes the files of messages that no view holds and that are still
+// there, flushes the directories and writes down that this is done. What
+// cannot be finished now is tried again later; until then it stays hidden.
+func (d *drop) finish(ctx context.Context) {
+	if d.broken != nil || len(d.dec.going) == 0 {
+		return
+	}
+	if err := d.removeGoing(ctx); err != nil {
+		d.store.log.Warn("removed messages are still on the disk; tried again later", "maildrop", d.id, "err", err)
+		return
+	}
+	if err := d.syncDirs(); err != nil {
+		d.store.log.Warn("a directory cannot be flushed; tried again later", "maildrop", d.id, "err", err)
+		return
+	}
+	d.unsynced = false
+	d.dec.done()
+	err := d.mend()
+	if err == nil && d.jr.Exists() {
+		err = d.jr.Note(journal.Record{Type: recDone})
+	}
+	if err != nil {
+		d.store.log.Warn("the journal cannot be written; tried again later", "maildrop", d.id, "err", err)
+	}
+}
+
+// removeGoing removes the files of going messages.
+func (d *drop) removeGoing(ctx context.Context) error {
+	for _, dir := range []string{"new", "cur"} {
+		names, err := d.place.Mail.ReadDir(d.place.Maildir + "/" + dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var failed error
+		d.change(func() {
+			for _, n := range names {
+				if n.Name[0] == '.' || n.Type == fsx.TypeDir || n.Type == fsx.TypeOther {
+					continue
+				}
+				if failed = ctx.Err(); failed != nil {
+					return
+				}
+				if failed = d.removeIfGoing(dir + "/" + n.Name); failed != nil {
+					return
+				}
+			}
+		})
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+func (d *drop) removeIfGoing(name string) error {
+	b := base(path.Base(name))
+	uids := append([]string{uidOf(b)}, d.dec.byBase[b]...)
+	for _, uid := range uids {
+		id, going := d.dec.going[uid]
+		if !going {
+			continue
+		}
+		full := d.place.Maildir + "/" + name
+		info, err := d.place.Mail.Stat(full)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if info.Type == fsx.TypeFile && id == (identity{info.Inode, info.Size}) {
+			if err := d.place.Mail.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// syncDirs flushes new and cur.
+func (d *drop) syncDirs() error {
+	if d.store.opt.InsecureNoFlush {
+		return nil
+	}
+	for _, dir := range []string{"new", "cur"} {
+		if err := d.place.Mail.SyncDir(d.place.Maildir + "/" + dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadIndex reads what was learnt. A bad index is dropped: all is learnt again.
+func (d *drop) loadIndex() map[string]fact {
+	data, err := fsx.ReadFile(d.place.State, d.indexName(), maxIndex)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var facts map[string]fact
+	if err == nil {
+		facts, err = decodeIndex(data, d.id)
+	}
+	if err != nil {
+		d.store.log.Warn("the index of a maildrop is not used and will be made anew", "maildrop", d.id, "index", d.indexName(), "err", err)
+		return nil
+	}
+	return facts
+}
+
+// saveIndex writes what was learnt, when there is something new.
+func (d *drop) saveIndex() {
+	d.mu.Lock()
+	l, learnt := d.list, d.learnt
+	d.learnt = 0
+	d.mu.Unlock()
+	if learnt == 0 || l == nil {
+		return
+	}
+	doubtful := d.doubtful()
+	data := encodeIndex(d.id, len(l.entries), func(yield func(string, fact)) {
+		for i := range l.entries {
+			e := &l.entries[i]
+			dm, is := doubtful[e.uid]
+			switch {
+			case is && dm.why == isDamaged:
+				yield(e.uid, fact{dm.id, dm.mtime, e.size, e.crc, e.bits, true})
+			case !is && !e.has(isOwn) && e.has(hasCRC) && !e.has(isFresh):
+				yield(e.uid, fact{e.id(), e.mtime, e.size, e.crc, e.bits, false})
+			}
+		}
+	})
+	err := fsx.MkdirAllSynced(d.place.State, d.place.StateDir)
+	if err == nil {
+		_, err = fsx.WriteFileSynced(d.place.State, d.indexName(), data)
+	}
+	if err != nil {
+		d.store.log.Warn("the index of a maildrop cannot be saved", "maildrop", d.id, "err", err)
+	}
+}
+
+// staleTemp is the age from which a file in tmp is left over from a delivery
+// that died.
+const staleTemp = 36 * time.Hour
+
+// cleanTemp removes old files from tmp, at most once an hour.
+func (d *drop) cleanTemp() {
+	now := d.store.opt.Clock()
+	if !d.cleaned.IsZero() && now.Sub(d.cleaned) < time.Hour {
+		return
+	}
+	d.cleaned = now
+	names, err := d.place.Mail.ReadDir(d.place.Maildir + "/tmp")
+	if err != nil {
+		return // There is none, or it shows again where it matters.
+	}
+	for _, n := range names {
+		full := d.place.Maildir + "/tmp/" + n.Name
+		info, err := d.place.Mail.Stat(full)
+		if err != nil || info.Type != fsx.TypeFile || now.UnixNano()-info.ModTime < int64(staleTemp) {
+			continue
+		}
+		if err := d.place.Mail.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.store.log.Warn("an old temporary file cannot be removed", "maildrop", d.id, "file", full, "err", err)
+		}
+	}
+}

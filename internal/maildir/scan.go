@@ -1,0 +1,423 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package maildir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"restante.example/internal/fsx"
+	"restante.example/internal/maildir/journal"
+)
+
+// stamp is what stat says of a directory: as long as it stays the same, so do
+// the names in it.
+type stamp struct {
+	there        bool
+	mtime, ctime int64
+	inode        uint64
+	// racy: the directory had been changed in the tick of the clock in which it
+	// was looked at, so that a later change in that tick could not be told.
+	racy bool
+}
+
+func (s stamp) same(now stamp) bool {
+	return s.there == now.there && s.mtime == now.mtime && s.ctime == now.ctime && s.inode == now.inode
+}
+
+// tick is how coarse the time of a file may be on a system that keeps
+// fractions of a second; where it keeps none, coarseTick counts.
+const (
+	tick       = 50 * time.Millisecond
+	coarseTick = 2100 * time.Millisecond
+)
+
+// fresh reports whether a change at mtime may be followed by another that
+// leaves the same time.
+func (d *drop) fresh(mtime int64) bool {
+	width := tick
+	if mtime%int64(time.Second) == 0 {
+		width = coarseTick
+	}
+	return d.place.Mail.Now().UnixNano()-mtime < int64(width)
+}
+
+// look takes the stamp of new or cur.
+func (d *drop) look(dir string) (stamp, error) {
+	info, err := d.place.Mail.Stat(d.place.Maildir + "/" + dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return stamp{}, nil
+	}
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{there: true, mtime: info.ModTime, ctime: info.ChangeTime, inode: info.Inode, racy: d.fresh(info.ModTime)}, nil
+}
+
+// change makes a change of our own to new and cur, under the lock. When the
+// directories were as recorded before it, they are recorded after it, so that
+// the next session need not list them.
+func (d *drop) change(do func()) {
+	if !d.loaded {
+		do()
+		return
+	}
+	var before [2]stamp
+	known := true
+	for i, dir := range []string{"new", "cur"} {
+		var err error
+		if before[i], err = d.look(dir); err != nil || !before[i].same(d.stamps[i]) {
+			known = false
+		}
+	}
+	do()
+	if !known {
+		d.stamps = [2]stamp{}
+		d.stale = true
+		return
+	}
+	for i, dir := range []string{"new", "cur"} {
+		after, err := d.look(dir)
+		if err != nil {
+			d.stale = true
+			return
+		}
+		if !after.same(d.stamps[i]) {
+			// Ours was the change; a foreign one in the same tick is found by
+			// the full scan every ten minutes.
+			after.racy = d.stamps[i].racy
+			d.stamps[i] = after
+		}
+	}
+}
+
+// refresh brings the list up to date, under the lock. When nothing has
+// changed it costs two stats.
+func (d *drop) refresh(ctx context.Context) error {
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	full := d.stale || d.stamps[0].racy || d.stamps[1].racy || d.store.since(d.scanned) >= rescanAfter
+	if !full {
+		for i, dir := range []string{"new", "cur"} {
+			now, err := d.look(dir)
+			if err != nil {
+				return err
+			}
+			full = full || !now.same(d.stamps[i])
+		}
+	}
+	if full {
+		return d.scan(ctx, nil)
+	}
+	return d.relearn(ctx)
+}
+
+// rescanAfter is how long the recorded stamps of the directories are believed.
+const rescanAfter = 10 * time.Minute
+
+// scan lists the directories and merges what it finds into the list, under the lock.
+func (d *drop) scan(ctx context.Context, facts map[string]fact) error {
+	var stamps [2]stamp
+	var found [2][]fsx.Entry
+	// new before cur: a message that another program moves meanwhile is seen
+	// in one of them at least.
+	for i, dir := range []string{"new", "cur"} {
+		var err error
+		if stamps[i], err = d.look(dir); err != nil {
+			return err
+		}
+		found[i], err = d.place.Mail.ReadDir(d.place.Maildir + "/" + dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	entries, twins := d.candidates(found)
+	places, twinned := d.match(entries, twins)
+	if err := d.learn(ctx, entries, places, facts); err != nil {
+		return err
+	}
+	if len(twinned) > 0 {
+		if err := d.settleTwins(entries, twinned); err != nil {
+			return err
+		}
+	}
+	kept := entries[:0]
+	for i := range entries {
+		e := &entries[i]
+		if e.uid == "" || d.isGoing(e) {
+			continue
+		}
+		d.applyOrder(e)
+		kept = append(kept, *e)
+	}
+	d.setList(newList(kept))
+	d.stamps, d.stale, d.scanned = stamps, false, d.store.opt.Clock()
+	return d.relearn(ctx)
+}
+
+// candidates makes entries of the names found. A base that was seen more than
+// once is in twins.
+func (d *drop) candidates(found [2][]fsx.Entry) (entries []entry, twins map[string][]int) {
+	entries = make([]entry, 0, len(found[0])+len(found[1]))
+	seen := make(map[string]int32, cap(entries))
+	for i, names := range found {
+		var bits uint8
+		if i == 1 {
+			bits = inCur
+		}
+		for _, f := range names {
+			if f.Name[0] == '.' || f.Type == fsx.TypeDir || f.Type == fsx.TypeOther {
+				continue
+			}
+			if _, ours := d.pending[f.Name]; ours && i == 0 {
+				// Its delivery has not been flushed and answered yet.
+				continue
+			}
+			b := base(f.Name)
+			at := len(entries)
+			entries = append(entries, entry{uid: b, name: f.Name, bits: bits})
+			if first, twice := seen[b]; twice {
+				if twins == nil {
+					twins = make(map[string][]int)
+				}
+				if twins[b] == nil {
+					twins[b] = []int{int(first)}
+				}
+				twins[b] = append(twins[b], at)
+				continue
+			}
+			seen[b] = int32(at)
+		}
+	}
+	d.seen = seen
+	return entries, twins
+}
+
+// match carries over what is known of messages that were in the list before,
+// and returns the places of those that are to be learnt; twinned are the
+// places of messages that share their base with another or once did.
+func (d *drop) match(entries []entry, twins map[string][]int) (places []int, twinned [][]int) {
+	special := make(map[string]bool, len(twins))
+	for b := range twins {
+		special[b] = true
+	}
+	if d.list != nil {
+		if len(d.dec.assigned) > 0 {
+			before := make(map[string]bool, len(d.list.entries))
+			for i := range d.list.entries {
+				b := base(d.list.entries[i].name)
+				if before[b] {
+					special[b] = true
+				}
+				before[b] = true
+			}
+		}
+		for i := range d.list.entries {
+			old := &d.list.entries[i]
+			b := base(old.name)
+			at, there := d.seen[b]
+			if !there || special[b] {
+				continue
+			}
+			e := &entries[at]
+			name, cur := e.name, e.bits&inCur
+			*e = *old
+			e.name, e.bits = name, e.bits&^inCur|cur
+			delete(d.seen, b)
+		}
+	}
+	for b, at := range d.seen {
+		if special[b] || len(d.dec.byBase[b]) > 0 {
+			group := twins[b]
+			if group == nil {
+				group = []int{int(at)}
+			}
+			twinned = append(twinned, group)
+			for _, i := range group {
+				entries[i].uid = hashUID(b + "/" + entries[i].name)
+				places = append(places, i)
+			}
+			continue
+		}
+		entries[at].uid = uidOf(b)
+		places = append(places, int(at))
+	}
+	d.seen = nil
+	slices.Sort(places)
+	return places, twinned
+}
+
+// settleTwins gives UIDs to messages whose names have the same base: the one
+// that was known by it keeps it, any other gets one of its own, durably. Two
+// names of one file are one message, seen while another program renamed it.
+func (d *drop) settleTwins(entries []entry, twinned [][]int) error {
+	var records []journal.Record
+	for _, group := range twinned {
+		var files []*entry
+		for _, i := range group {
+			e := &entries[i]
+			if e.uid == "" {
+				continue
+			}
+			same := slices.IndexFunc(files, func(o *entry) bool { return o.inode == e.inode && e.inode != 0 })
+			if same >= 0 {
+				// The later one was seen in cur, or later there.
+				files[same].uid = ""
+				files[same] = e
+				continue
+			}
+			files = append(files, e)
+		}
+		slices.SortFunc(files, func(a, b *entry) int { return compareFiles(a, b) })
+		records = append(records, d.nameTwins(files)...)
+	}
+	if len(records) == 0 || d.broken != nil {
+		// The UID of a twin follows from its file, so it holds as long as that
+		// does even where nothing can be written down.
+		return nil
+	}
+	return d.record(records...)
+}
+
+func compareFiles(a, b *entry) int {
+	switch {
+	case a.mtime != b.mtime && a.mtime < b.mtime:
+		return -1
+	case a.mtime != b.mtime:
+		return 1
+	case a.inode < b.inode:
+		return -1
+	case a.inode > b.inode:
+		return 1
+	}
+	return 0
+}
+
+// nameTwins sets the UIDs of files that share a base and returns what has to
+// be written down of it.
+func (d *drop) nameTwins(files []*entry) (records []journal.Record) {
+	if len(files) == 0 {
+		return nil
+	}
+	b := base(files[0].name)
+	taken := make(map[string]bool)
+	left := make(map[int]assignment)
+	for i, uid := range d.dec.byBase[b] {
+		left[i] = d.dec.assigned[uid]
+	}
+	open := make([]bool, len(files))
+	// First what is exactly as it was, then what was put back with another inode.
+	for _, exact := range []bool{true, false} {
+		for n, e := range files {
+			if e.uid == "" || open[n] {
+				continue
+			}
+			match := -1
+			for i, a := range left {
+				if a.id.size == e.fsize && (a.id.inode == e.inode || !exact) {
+					if match >= 0 && !exact {
+						match = -2
+						break
+					}
+					match = i
+				}
+			}
+			if match >= 0 {
+				e.uid = left[match].uid
+				taken[e.uid] = true
+				open[n] = true
+				delete(left, match)
+			}
+		}
+	}
+	if len(files) == 1 && !open[0] && len(left) == 0 {
+		files[0].uid = uidOf(b)
+		return nil
+	}
+	for _, uid := range d.dec.byBase[b] {
+		taken[uid] = true
+	}
+	for n, e := range files {
+		if open[n] {
+			continue
+		}
+		uid := uidOf(b)
+		for salt := 0; taken[uid]; salt++ {
+			uid = hashUID(string(appendItems([]byte(b), []item{{uid: stem(e.name), id: identity{e.inode, e.fsize + int64(salt)}}})))
+		}
+		e.uid = uid
+		taken[uid] = true
+		a := assignment{stem: stem(e.name), id: e.id(), uid: uid}
+		d.dec.assign(a)
+		records = append(records, uidRecord(a))
+	}
+	return records
+}
+
+// applyOrder sets the place of a message that was taken over.
+func (d *drop) applyOrder(e *entry) {
+	if len(d.dec.assigned) > 0 {
+		e.order = d.dec.assigned[e.uid].order
+	}
+}
+
+// isGoing reports whether a message is removed for good. One with another
+// identity has been put back by somebody and is there again.
+func (d *drop) isGoing(e *entry) bool {
+	id, going := d.dec.going[e.uid]
+	if !going {
+		return false
+	}
+	if id == e.id() {
+		return true
+	}
+	d.dec.forget(e.uid)
+	return false
+}
+
+// relearn looks again at messages in doubt whose files may have been repaired
+// or replaced, under the lock.
+func (d *drop) relearn(ctx context.Context) error {
+	doubtful := d.doubtful()
+	if len(doubtful) == 0 {
+		return nil
+	}
+	var places []int
+	for i := range d.list.entries {
+		e := &d.list.entries[i]
+		dm, is := doubtful[e.uid]
+		if !is {
+			continue
+		}
+		delete(doubtful, e.uid)
+		info, err := d.place.Mail.Stat(d.place.Maildir + "/" + e.path())
+		if err != nil {
+			continue
+		}
+		same := dm.id == identity{info.Inode, info.Size} && dm.mtime == info.ModTime
+		if dm.why == hasChanged || !same || e.has(unread) {
+			places = append(places, i)
+		}
+	}
+	for uid := range doubtful {
+		d.heal(&entry{uid: uid}) // It is gone.
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	entries := slices.Clone(d.list.entries)
+	if err := d.learn(ctx, entries, places, nil); err != nil {
+		return err
+	}
+	entries = slices.DeleteFunc(entries, func(e entry) bool { return e.uid == "" })
+	d.setList(newList(entries))
+	return nil
+}
