@@ -4,7 +4,7 @@
 package droptest
 
 // checks lists the suite. A new check needs a store that is wrong on purpose
-// in wrong_test.go, which it catches.
+// in wrong_test.go that it catches.
 func checks() []check {
 	return []check{
 		{"Corpus", checkCorpus},

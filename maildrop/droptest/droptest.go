@@ -33,11 +33,11 @@ type Config struct {
 	// once per operation in the checks with faults, so it should be quick.
 	New func(t testing.TB) Harness
 
-	// Seed makes the random checks run that one sequence again; a failure says
-	// its seed. 0 runs Rounds sequences from new seeds.
+	// Seed makes the random checks run the sequence of that seed again; a
+	// failure says its seed. 0 takes a new one.
 	Seed uint64
-	// Rounds is the number of random sequences of each random check; 0 means
-	// 20, or 5 under -short.
+	// Rounds is the number of random sequences of each random check, from Seed
+	// on; 0 means one where Seed is given, else 20, or 5 under -short.
 	Rounds int
 	// LongLine is the length of the longest line that is delivered, in octets;
 	// 0 means 1 MiB.

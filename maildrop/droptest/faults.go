@@ -235,16 +235,24 @@ func checkRandomFaults(t testing.TB, cfg Config) {
 			}
 			f := Fault{
 				Kind:    PowerLoss,
-				At:      1 + w.rand.IntN(40),
+				At:      1 + w.rand.IntN(1<<w.rand.IntN(7)), // most of them soon
 				Lasting: w.rand.IntN(2) == 0,
 				Seed:    w.rand.Uint64N(5),
 			}
 			if w.rand.IntN(2) == 0 {
 				f.Kind = PowerLoss + 1 + Kind(w.rand.IntN(int(DiskFull-PowerLoss)))
 			}
-			w.note("arm %s %+v", f.Kind, f)
-			w.arm(f)
-			for i := 0; i < 15 && !w.struck(); i++ {
+			// Counted over all steps the fault meets the long ones, which read;
+			// counted in each step it meets the short ones, which decide.
+			each := w.rand.IntN(2) == 0
+			if each {
+				f.At = 1 + w.rand.IntN(8)
+			}
+			w.note("arm %s %+v, in each step %t", f.Kind, f, each)
+			for i := 0; i < 15 && (i == 0 || !w.struck()); i++ {
+				if i == 0 || each {
+					w.arm(f)
+				}
 				w.step()
 			}
 			w.note("struck %t", w.struck())

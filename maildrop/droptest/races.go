@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,18 +28,31 @@ func checkRevokeRace(t testing.TB, cfg Config) {
 		var outcomes []maildrop.Outcome
 		var err error
 		var left int
+		removed, returned := make(chan struct{}), make(chan struct{})
 		var group sync.WaitGroup
-		group.Go(func() { outcomes, err = s.Remove(w.ctx, all) })
+		group.Go(func() {
+			defer close(removed)
+			yield(round % 5)
+			outcomes, err = s.Remove(w.ctx, all)
+		})
 		group.Go(func() {
 			if round%3 == 0 {
-				<-s.Revoked() // the other way to race: a watcher that closes
+				select { // the other way to race: a watcher that closes
+				case <-s.Revoked():
+				case <-returned:
+				}
 				if err := s.Close(); err != nil {
 					t.Errorf("Close: %v", err)
 				}
 			}
 		})
 		group.Go(func() {
+			if round%10 == 9 {
+				<-removed // no race, for once: whatever the scheduler does, both ways are seen
+			}
+			yield(round % 7)
 			s.Revoke()
+			close(returned)
 			next, err := w.store.Open(w.ctx, d.id, maildrop.Classic)
 			if err != nil {
 				t.Errorf("Open after Revoke: %v", err)
@@ -68,18 +82,26 @@ func checkRevokeRace(t testing.TB, cfg Config) {
 	}
 }
 
+// yield lets other goroutines go first, n times.
+func yield(n int) {
+	for range n {
+		runtime.Gosched()
+	}
+}
+
 // checkDropRace drops a view while a session of it removes.
 func checkDropRace(t testing.TB, cfg Config) {
 	w := newWorld(t, cfg, 1)
 	d := w.drops[0]
 	w.fill(d, 1)
-	for range 20 {
+	for round := range 20 {
 		w.mustAddView(d, "phone", noTime)
 		s := w.open(d, "phone")
 		var outcomes []maildrop.Outcome
 		var err error
 		var group sync.WaitGroup
 		group.Go(func() { outcomes, err = s.Remove(w.ctx, []int{1}) })
+		yield(round % 4)
 		w.mustDropView(d, "phone")
 		group.Wait()
 		if problem := judge([]int{1}, outcomes, err); problem != "" {

@@ -26,21 +26,23 @@ type walk struct {
 	log  []string // what was done, for a failure
 }
 
-// seeds runs f with a number of random sequences, or with the one of
-// Config.Seed, and says the seed where it fails.
+// seeds runs f with the seeds of a number of random sequences.
 func (cfg Config) seeds(t testing.TB, f func(seed uint64)) {
-	rounds := cfg.Rounds
+	seed, rounds := cfg.Seed, cfg.Rounds
 	switch {
-	case cfg.Seed != 0:
-		f(cfg.Seed)
-		return
-	case rounds == 0 && testing.Short():
+	case rounds > 0:
+	case seed != 0:
+		rounds = 1
+	case testing.Short():
 		rounds = 5
-	case rounds == 0:
+	default:
 		rounds = 20
 	}
-	for range rounds {
-		f(rand.Uint64N(1<<32) + 1)
+	if seed == 0 {
+		seed = rand.Uint64N(1<<32) + 1
+	}
+	for n := range rounds {
+		f(seed + uint64(n))
 		if t.Failed() {
 			return
 		}
@@ -98,6 +100,11 @@ func (w *walk) step() {
 	case n < 55:
 		if s == nil {
 			w.openView(d, name)
+			return
+		}
+		if w.armed && n < 48 {
+			// Reads are many operations: a fault would hardly ever meet a removal.
+			w.randomRemoval(s)
 			return
 		}
 		w.note("read all of %s", s)

@@ -4,127 +4,52 @@
 package droptest_test
 
 import (
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
-	"sync"
+	"strings"
 	"testing"
-	"time"
 
-	"restante.example/maildrop"
 	"restante.example/maildrop/droptest"
-	"restante.example/pop3server/pop3mem"
 )
 
-// bench is an office in memory with all hooks of the suite.
-type bench struct {
-	office *pop3mem.Store
-	wrap   func(maildrop.Store) maildrop.Store
-	made   int
-	ahead  time.Duration
-
-	mu    sync.Mutex
-	full  bool
-	fault droptest.Fault
-	ops   int
+// wrong is a store that is wrong on purpose, with the checks that must each
+// catch it.
+type wrong struct {
+	name   string
+	caught string // names of checks, with blanks between
+	bug    func(w *wrapped)
 }
 
-var errBroken = errors.New("the disk is broken")
-
-// newBench returns a harness whose stores are wrapped by wrap, where given.
-func newBench(wrap func(maildrop.Store) maildrop.Store) (*bench, droptest.Harness) {
-	b := &bench{wrap: wrap}
-	b.office = pop3mem.New(&pop3mem.Options{
-		Now:  func() time.Time { return time.Now().Add(b.ahead) },
-		OnOp: b.onOp,
-	})
-	return b, droptest.Harness{
-		Store:   b.store(),
-		Unknown: "nobody",
-		NewMaildrop: func() maildrop.ID {
-			b.made++
-			id := maildrop.ID(fmt.Sprintf("drop-%d", b.made))
-			b.office.AddMaildrop(id)
-			return id
-		},
-		Reopen:  b.reopen,
-		Damage:  func(id maildrop.ID, uid string, cut bool) { b.office.Damage(id, uid, cut) },
-		Take:    func(id maildrop.ID, uid string) { b.office.Take(id, uid) },
-		Advance: func(d time.Duration) { b.ahead += d },
-		Full: func(full bool) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.full = full
-		},
-		Faults: b,
+// TestWrong shows that no check is decoration: each catches a store that is
+// wrong in what it looks at.
+func TestWrong(t *testing.T) {
+	catches := make(map[string]bool)
+	for _, bad := range slices.Concat(wrongContent, wrongDelivery, wrongSession, wrongRemoval, wrongView, wrongDisk) {
+		only := strings.Fields(bad.caught)
+		for _, name := range only {
+			catches[name] = true
+		}
+		t.Run(strings.ReplaceAll(bad.name, " ", "-"), func(t *testing.T) {
+			failures := droptest.Failures(t, droptest.Config{
+				New:  func(testing.TB) droptest.Harness { return newBench(bad.bug) },
+				Only: only,
+				// The same sequences each time: a check that catches does so always.
+				Seed: 1, Rounds: 30,
+			})
+			for _, name := range only {
+				if failures[name] == "" {
+					t.Errorf("check %s does not catch a store that %s", name, bad.name)
+				}
+			}
+		})
 	}
-}
-
-func (b *bench) store() maildrop.Store {
-	if b.wrap == nil {
-		return b.office
+	for _, name := range droptest.Names() {
+		if !catches[name] {
+			t.Errorf("no store is wrong in what check %s looks at", name)
+		}
+		delete(catches, name)
 	}
-	return b.wrap(b.office)
-}
-
-func (b *bench) reopen() maildrop.Store {
-	b.office = b.office.Restart()
-	return b.store()
-}
-
-// Arm, Operations and Restart implement droptest.Faults.
-func (b *bench) Arm(f droptest.Fault) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.fault, b.ops = f, 0
-}
-
-func (b *bench) Operations() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ops
-}
-
-func (b *bench) Restart() (maildrop.Store, error) {
-	b.Arm(droptest.Fault{})
-	return b.reopen(), nil
-}
-
-// strikes says which operations of an office a kind of fault can strike.
-var strikes = map[droptest.Kind][]pop3mem.Op{
-	droptest.ReadError:  {pop3mem.OpOpen, pop3mem.OpMessage, pop3mem.OpRead, pop3mem.OpViews, pop3mem.OpUsage},
-	droptest.WriteError: {pop3mem.OpDeliver, pop3mem.OpWrite},
-	droptest.LinkError:  {pop3mem.OpStore},
-	droptest.SyncError:  {pop3mem.OpStore, pop3mem.OpRemove, pop3mem.OpRemoved, pop3mem.OpAddView, pop3mem.OpDropView},
-	droptest.DiskFull:   {pop3mem.OpDeliver, pop3mem.OpWrite, pop3mem.OpStore, pop3mem.OpAddView},
-}
-
-func (b *bench) onOp(op pop3mem.Op, id maildrop.ID) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.full && op == pop3mem.OpStore {
-		return maildrop.ErrNoSpace
-	}
-	f := b.fault
-	if f.Kind != droptest.PowerLoss && !slices.Contains(strikes[f.Kind], op) {
-		return nil
-	}
-	b.ops++
-	if b.ops == f.At || b.ops > f.At && (f.Lasting || f.Kind == droptest.PowerLoss) {
-		return errBroken
-	}
-	return nil
-}
-
-func right(t testing.TB) droptest.Harness {
-	_, h := newBench(nil)
-	return h
-}
-
-// TestRight runs the suite on a store that is right, with every hook.
-func TestRight(t *testing.T) {
-	droptest.Run(t, droptest.Config{New: right})
-	if failures := droptest.Failures(t, droptest.Config{New: right}); len(failures) != 0 {
-		t.Errorf("Failures says that the right store is wrong: %v", failures)
+	for name := range maps.Keys(catches) {
+		t.Errorf("there is no check %q", name)
 	}
 }
