@@ -108,7 +108,7 @@ func (t *timedConn) Read(p []byte) (int, error) {
 		t.octets += int64(n)
 		if t.waited >= t.timeout {
 			if float64(t.octets) < t.waited.Seconds()*float64(t.rate) {
-				return n, ErrTooSlow
+				return 0, ErrTooSlow // the octets do not matter any more
 			}
 			t.waited, t.octets = 0, 0
 		}

@@ -207,3 +207,13 @@ func TestStates(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// dialed connects to a server in memory.
+func dialed(t *testing.T, d Dialer) net.Conn {
+	t.Helper()
+	conn, err := d.DialContext(t.Context(), "tcp", "localhost:110")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}

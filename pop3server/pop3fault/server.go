@@ -108,7 +108,13 @@ func New(ctx context.Context, opt *Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.tls, s.roots = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"pop3"}}, roots
+	s.roots = roots
+	s.tls = &tls.Config{
+		Certificates: []tls.Certificate{cert}, NextProtos: []string{"pop3"},
+		// Tickets are sent while the client may be writing: a connection in
+		// memory, which buffers nothing, would block both sides.
+		SessionTicketsDisabled: true,
+	}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s, nil
 }

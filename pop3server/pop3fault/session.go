@@ -215,6 +215,10 @@ func (x *session) stls() {
 		return
 	}
 	if x.plan.stls == stlsBroken {
+		if _, err := x.r.Peek(1); err != nil { // the client's first message
+			x.cut()
+			return
+		}
 		x.write(strings.Repeat("this is no TLS\r\n", 10))
 		x.hang()
 		return
