@@ -213,7 +213,14 @@ func (c *client) rest() string {
 	return string(b)
 }
 
-// stls switches to TLS, after +OK to STLS.
+// lastWords reads what comes until the connection ends, meanwhile.
+func (c *client) lastWords() <-chan string {
+	words := make(chan string, 1)
+	go func() { words <- c.rest() }()
+	return words
+}
+
+// startTLS switches to TLS, after +OK to STLS.
 func (c *client) startTLS(config *tls.Config) tls.ConnectionState {
 	c.t.Helper()
 	if c.r.Buffered() > 0 {
