@@ -64,7 +64,7 @@ func (d *drop) openView(ctx context.Context, view maildrop.View) (*snapshot, err
 	if err != nil {
 		return nil, err
 	}
-	sn := &snapshot{drop: d, view: view, list: d.list, octets: d.list.octets,
+	sn := &snapshot{drop: d, view: view, list: d.list,
 		token: d.store.nextToken(), revoked: make(chan struct{})}
 	sn.places, sn.octets = d.visible(v)
 	d.mu.Lock()
@@ -99,29 +99,15 @@ func (d *drop) visible(v *viewState) (places []uint32, octets int64) {
 		return nil, l.octets
 	}
 	first := d.firstSince()
-	hidden := 0
+	places = make([]uint32, 0, len(l.entries))
 	for i := range l.entries {
-		e := &l.entries[i]
-		if !v.holds(e, first) {
-			hidden++
-			continue
-		}
-		if hidden > 0 && places == nil {
-			places = make([]uint32, i-hidden+1, len(l.entries)-hidden)
-			places = places[:0]
-			for j := range i {
-				if v.holds(&l.entries[j], first) {
-					places = append(places, uint32(j))
-				}
-			}
-		}
-		if hidden > 0 {
+		if e := &l.entries[i]; v.holds(e, first) {
 			places = append(places, uint32(i))
+			octets += e.size
 		}
-		octets += e.size
 	}
-	if hidden > 0 && places == nil {
-		places = []uint32{}
+	if len(places) == len(l.entries) {
+		places = nil
 	}
 	return places, octets
 }

@@ -43,7 +43,11 @@ func (c *clock) add(d time.Duration) {
 
 // testLog shows what the store logs when a test fails.
 func testLog(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	level := slog.LevelError + 1
+	if testing.Verbose() {
+		level = slog.LevelWarn
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
 }
 
 // storeOn returns a store on a file system: maildrop u is mail/u/Maildir.
