@@ -37,7 +37,7 @@ func (c *Client) Running(ctx context.Context) (bool, error) {
 }
 
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	short, release, err := shortPath(c.dir)
+	short, release, err := ShortPath(c.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoServer
 	}

@@ -144,7 +144,7 @@ func TestBrokenBody(t *testing.T) {
 
 func TestHostileRequests(t *testing.T) {
 	dir, logged, stop := serve(t)
-	short, release, err := shortPath(dir)
+	short, release, err := ShortPath(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,9 @@ func Own(dir string) (*Owner, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := inherit(f, dir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
@@ -43,6 +46,21 @@ func Own(dir string) (*Owner, error) {
 		err = ErrOwned
 	}
 	return nil, errors.Join(fmt.Errorf("lock of %s: %w", dir, err), f.Close())
+}
+
+// inherit gives the lock file to the owner of the directory when root made it.
+func inherit(f *os.File, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return f.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 // Release lets go of the directory.

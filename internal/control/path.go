@@ -9,15 +9,15 @@ import (
 	"path/filepath"
 )
 
-// shortPath returns a short name for dir, valid until release is called: the
+// ShortPath returns a short name for dir, valid until release is called: the
 // path of a Unix socket has at most 104 or 108 octets with its final NUL, and
 // data directories have longer ones.
-func shortPath(dir string) (path string, release func(), err error) {
+func ShortPath(dir string) (path string, release func(), err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return "", nil, err
 	}
-	if len(dir) < 80 {
+	if len(dir) < 60 {
 		_, err := os.Stat(dir)
 		return dir, func() {}, err
 	}

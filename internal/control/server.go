@@ -36,13 +36,17 @@ type Server struct {
 	path     string
 	slots    chan struct{}
 	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	conns   map[net.Conn]struct{}
+	aborted bool
 }
 
 // Listen binds the socket of dir with mode 0600. The caller owns dir, so a
 // socket that is there already is what a killed process left.
 func Listen(dir string, mux Mux, log *slog.Logger) (*Server, error) {
 	const fresh = ".control.new"
-	short, release, err := shortPath(dir)
+	short, release, err := ShortPath(dir)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
@@ -64,7 +68,8 @@ func Listen(dir string, mux Mux, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
 	}
-	return &Server{mux: mux, log: log, listener: l, path: path, slots: make(chan struct{}, atOnce)}, nil
+	return &Server{mux: mux, log: log, listener: l, path: path, slots: make(chan struct{}, atOnce),
+		conns: make(map[net.Conn]struct{})}, nil
 }
 
 // Serve answers requests until ctx ends; then it takes no more, waits for those
@@ -85,7 +90,10 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		s.running.Go(func() {
 			defer func() { <-s.slots }()
-			s.answer(ctx, conn)
+			if s.track(conn, true) {
+				s.answer(ctx, conn)
+			}
+			s.track(conn, false)
 		})
 	}
 	s.running.Wait()
@@ -93,6 +101,30 @@ func (s *Server) Serve(ctx context.Context) error {
 		failed = errors.Join(failed, err)
 	}
 	return failed
+}
+
+// track notes a connection, unless all have been aborted, or closes it.
+func (s *Server) track(conn net.Conn, there bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there && !s.aborted {
+		s.conns[conn] = struct{}{}
+		return true
+	}
+	delete(s.conns, conn)
+	_ = conn.Close() // the reply has been written or cannot be
+	return false
+}
+
+// Abort cuts the connections of the requests that run, so that Serve need not
+// wait for callers that send nothing.
+func (s *Server) Abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aborted = true
+	for conn := range s.conns {
+		_ = conn.Close() // as above
+	}
 }
 
 // answer serves one connection. A request that has begun is done to its end
@@ -104,7 +136,6 @@ func (s *Server) answer(ctx context.Context, conn net.Conn) {
 		if v := recover(); v != nil {
 			s.log.Error("a control request panicked", "panic", v, "stack", string(debug.Stack()))
 		}
-		_ = conn.Close() // the reply has been written or cannot be
 	}()
 	r := bufio.NewReaderSize(patientReader{conn}, 32<<10)
 	var q request
