@@ -1,0 +1,250 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"restante.example/internal/control"
+	"restante.example/internal/directory"
+	"restante.example/internal/intake"
+	"restante.example/maildrop"
+	"restante.example/sasl"
+)
+
+// Names of the operations.
+const (
+	OpUserAdd        = "user.add"
+	OpUserPassword   = "user.passwd"
+	OpUserList       = "user.list"
+	OpUserDisable    = "user.disable"
+	OpUserEnable     = "user.enable"
+	OpUserRemove     = "user.remove"
+	OpUserQuota      = "user.quota"
+	OpAliasAdd       = "alias.add"
+	OpAliasRemove    = "alias.remove"
+	OpAliasList      = "alias.list"
+	OpCatchAllSet    = "catch-all.set"
+	OpCatchAllRemove = "catch-all.remove"
+	OpCatchAllList   = "catch-all.list"
+	OpDeliver        = "deliver"
+	OpStatus         = "status"
+	OpTrace          = "trace"
+)
+
+// Codes of refusals.
+const (
+	CodeNoUser = "no-user"
+	CodeExists = "exists"
+)
+
+// refusal turns an error of the directory into one that the caller can tell
+// from others.
+func refusal(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, maildrop.ErrNoUser):
+		return &control.Error{Code: CodeNoUser, Text: err.Error()}
+	case errors.Is(err, directory.ErrExists):
+		return &control.Error{Code: CodeExists, Text: err.Error()}
+	}
+	return err
+}
+
+// Nothing is the answer of operations that have none.
+type Nothing struct{}
+
+// UserArgs name a user and, where it is to be set, the password.
+type UserArgs struct {
+	Name     string `json:"name"`
+	Password string `json:"password,omitempty"`
+	// SCRAM asks for keys for SCRAM-SHA-256 too; nil at a change of password
+	// keeps what the user has.
+	SCRAM *bool          `json:"scram,omitempty"`
+	Quota maildrop.Quota `json:"quota,omitzero"`
+}
+
+// UserInfo is a user as the commands show one.
+type UserInfo struct {
+	Name     string         `json:"name"`
+	ID       maildrop.ID    `json:"id"`
+	Enabled  bool           `json:"enabled"`
+	SCRAM    bool           `json:"scram"`
+	Created  time.Time      `json:"created"`
+	Quota    maildrop.Quota `json:"quota"`
+	Maildir  string         `json:"maildir"`
+	Messages int            `json:"messages"`
+	Octets   int64          `json:"octets"`
+	// Problem says why the maildrop cannot be read, or is empty.
+	Problem string `json:"problem,omitempty"`
+}
+
+func (o *Office) info(ctx context.Context, u directory.User) UserInfo {
+	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, SCRAM: u.SCRAM, Created: u.Created, Quota: u.Quota}
+	var err error
+	if i.Maildir, _, err = o.homes.locate(ctx, u.ID); err == nil {
+		i.Messages, i.Octets, err = o.store.Usage(ctx, u.ID)
+	}
+	if err != nil {
+		i.Problem = err.Error()
+	}
+	return i
+}
+
+func (o *Office) userOperations(m control.Mux) {
+	control.Handle(m, OpUserAdd, o.addUser)
+	control.Handle(m, OpUserPassword, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
+		scram := false
+		if a.SCRAM != nil {
+			scram = *a.SCRAM
+		} else if u, err := o.directory.Get(ctx, a.Name); err == nil {
+			scram = u.SCRAM
+		}
+		return Nothing{}, refusal(o.directory.SetPassword(ctx, a.Name, sasl.Secret(a.Password), scram))
+	})
+	control.Handle(m, OpUserList, func(ctx context.Context, _ Nothing, _ io.Reader) ([]UserInfo, error) {
+		users, err := o.directory.List(ctx)
+		list := make([]UserInfo, 0, len(users))
+		for _, u := range users {
+			list = append(list, o.info(ctx, u))
+		}
+		return list, err
+	})
+	control.Handle(m, OpUserDisable, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(o.directory.SetDisabled(ctx, a.Name, true))
+	})
+	control.Handle(m, OpUserEnable, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(o.directory.SetDisabled(ctx, a.Name, false))
+	})
+	control.Handle(m, OpUserQuota, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(o.directory.SetQuota(ctx, a.Name, a.Quota))
+	})
+	control.Handle(m, OpUserRemove, func(ctx context.Context, a UserArgs, _ io.Reader) (UserInfo, error) {
+		u, err := o.directory.Get(ctx, a.Name)
+		if err != nil {
+			return UserInfo{}, refusal(err)
+		}
+		info := o.info(ctx, u)
+		_, err = o.directory.Remove(ctx, a.Name)
+		return info, refusal(err)
+	})
+}
+
+// addUser adds a user and makes the Maildir at once, so that other programs can
+// deliver there too.
+func (o *Office) addUser(ctx context.Context, a UserArgs, _ io.Reader) (UserInfo, error) {
+	// A name that the template has no place for must not become a user.
+	name, err := directory.CleanName(a.Name)
+	if err != nil {
+		return UserInfo{}, err
+	}
+	if _, err := o.config.MaildirOf(name); err != nil {
+		return UserInfo{}, err
+	}
+	u, err := o.directory.Add(ctx, directory.NewUser{Name: name, Password: sasl.Secret(a.Password),
+		SCRAM: a.SCRAM != nil && *a.SCRAM, Quota: a.Quota})
+	if err != nil {
+		return UserInfo{}, refusal(err)
+	}
+	if err := o.store.Make(ctx, u.ID); err != nil {
+		_, undo := o.directory.Remove(context.WithoutCancel(ctx), name)
+		return UserInfo{}, errors.Join(explain(err), undo)
+	}
+	return o.info(ctx, u), nil
+}
+
+// AliasArgs name an alias, or the domain of a catch-all, and where it leads.
+type AliasArgs struct {
+	Name    string   `json:"name"`
+	Targets []string `json:"targets,omitempty"`
+}
+
+func (o *Office) aliasOperations(m control.Mux) {
+	control.Handle(m, OpAliasAdd, func(ctx context.Context, a AliasArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(o.directory.AddAlias(ctx, a.Name, a.Targets...))
+	})
+	control.Handle(m, OpAliasRemove, func(ctx context.Context, a AliasArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(o.directory.RemoveAlias(ctx, a.Name, a.Targets...))
+	})
+	control.Handle(m, OpAliasList, func(ctx context.Context, _ Nothing, _ io.Reader) ([]directory.Alias, error) {
+		return o.directory.ListAliases(ctx)
+	})
+	control.Handle(m, OpCatchAllSet, func(ctx context.Context, a AliasArgs, _ io.Reader) (Nothing, error) {
+		if len(a.Targets) != 1 {
+			return Nothing{}, &control.Error{Code: control.CodeArguments, Text: "a catch-all leads to one user or alias"}
+		}
+		return Nothing{}, refusal(o.directory.SetCatchAll(ctx, a.Name, a.Targets[0]))
+	})
+	control.Handle(m, OpCatchAllRemove, func(ctx context.Context, a AliasArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(o.directory.SetCatchAll(ctx, a.Name, ""))
+	})
+	control.Handle(m, OpCatchAllList, func(ctx context.Context, _ Nothing, _ io.Reader) (map[string]string, error) {
+		return o.directory.ListCatchAlls(ctx)
+	})
+}
+
+// DeliverArgs are the envelope of a message; the message is the body.
+type DeliverArgs struct {
+	Sender     string   `json:"sender"`
+	Recipients []string `json:"recipients"`
+	Origin     string   `json:"origin,omitempty"`
+}
+
+// Delivered says what became of one recipient.
+type Delivered struct {
+	Recipient string `json:"recipient"`
+	// Done is true when the message is durable there.
+	Done bool `json:"done"`
+	// Permanent is true when trying again without a change is useless, and
+	// NoUser when that is because there is no such recipient.
+	Permanent bool   `json:"permanent,omitempty"`
+	NoUser    bool   `json:"no_user,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+}
+
+// deliver takes one message in.
+func (o *Office) deliver(ctx context.Context, a DeliverArgs, body io.Reader) ([]Delivered, error) {
+	refused := func(recipient string, err error) Delivered {
+		class := intake.ClassOf(err)
+		o.log.Warn("not delivered", "recipient", recipient, "sender", a.Sender, "reason", class.String(), "error", err)
+		return Delivered{Recipient: recipient, Permanent: class.Permanent(), NoUser: class == intake.NoUser, Reason: class.String()}
+	}
+	all := func(err error) []Delivered {
+		list := make([]Delivered, len(a.Recipients))
+		for i, r := range a.Recipients {
+			list[i] = refused(r, err)
+		}
+		return list
+	}
+	t, err := o.intake.Load().Begin(intake.Envelope{Sender: a.Sender, Origin: a.Origin})
+	if err != nil {
+		return all(err), nil
+	}
+	var list []Delivered
+	for _, r := range a.Recipients {
+		if err := t.AddRecipient(ctx, r); err != nil {
+			list = append(list, refused(r, err))
+		}
+	}
+	if t.Recipients() == 0 {
+		return list, nil
+	}
+	results, err := t.Data(ctx, body)
+	if err != nil {
+		return nil, err // the message did not come whole
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			list = append(list, refused(r.Recipient, r.Err))
+			continue
+		}
+		o.log.Info("delivered", "recipient", r.Recipient, "sender", a.Sender, "octets", r.Octets)
+		list = append(list, Delivered{Recipient: r.Recipient, Done: true})
+	}
+	return list, nil
+}

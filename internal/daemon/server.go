@@ -1,0 +1,299 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"restante.example/internal/cert"
+	"restante.example/internal/config"
+	"restante.example/internal/control"
+	"restante.example/internal/directory"
+	"restante.example/internal/guard"
+	"restante.example/internal/lmtp"
+	"restante.example/maildrop"
+	"restante.example/pop3"
+	"restante.example/pop3server"
+)
+
+// Server serves an office.
+type Server struct {
+	version    string
+	started    time.Time
+	log        *Log
+	owner      *control.Owner
+	office     *Office
+	listeners  []listener
+	pop3       *pop3server.Server
+	lmtp       *lmtp.Server
+	control    *control.Server
+	guard      pop3server.Guard
+	operations control.Mux
+	counts     counters
+
+	reloading sync.Mutex // held by what changes the three below
+	config    atomic.Pointer[config.Config]
+	cert      atomic.Pointer[cert.Source]
+	traced    atomic.Pointer[[]string]
+}
+
+// Open makes everything ready: it owns the data directory, binds the addresses,
+// becomes the owner of the directory where it is root, and opens what is in it.
+// Nothing is answered before Serve. The caller calls Serve, or Close.
+func Open(ctx context.Context, c *config.Config, log *Log, version string) (*Server, error) {
+	s := &Server{version: version, started: time.Now(), log: log}
+	s.config.Store(c)
+	s.traced.Store(&c.TraceUsers)
+	if err := s.open(ctx, c); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context, c *config.Config) error {
+	if err := MakeData(c.Data); err != nil {
+		return err
+	}
+	// Commands that work on the directory themselves are soon done.
+	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var err error
+	if s.owner, err = control.Await(wait, c.Data); errors.Is(err, control.ErrOwned) {
+		return fmt.Errorf("a server runs on %s already: see it with `restanted status --data %s`, "+
+			"stop it, or name another directory with --data", c.Data, c.Data)
+	} else if err != nil {
+		return explain(err)
+	}
+	if s.listeners, err = bind(ctx, c, s.log.Logger); err != nil {
+		return err
+	}
+	// What only root can read is read while this is root.
+	if c.TLS.CertFile != "" {
+		source, err := cert.Load(c.TLS.CertFile, c.TLS.KeyFile, s.log.Logger)
+		if err != nil {
+			return err
+		}
+		s.cert.Store(source)
+	}
+	if err := BecomeOwner(c.Data); err != nil {
+		return fmt.Errorf("becoming the owner of %s: %w", c.Data, err)
+	}
+	if os.Geteuid() == 0 {
+		s.log.Warn("the server runs as root because root owns its data directory: give it to a user of its own, and it becomes that one",
+			"try", "useradd --system restante; chown -R restante: "+c.Data)
+	}
+	if c.TLS.CertFile == "" {
+		source, err := cert.SelfSigned(selfSignedDir(c), certificateNames(c, s.listeners), s.log.Logger)
+		if err != nil {
+			return err
+		}
+		s.cert.Store(source)
+	}
+	if s.office, err = OpenOffice(ctx, c, s.log.Logger); err != nil {
+		return err
+	}
+	s.guard = refusals{guard.New(&guard.Options{Account: s.account})}
+	s.office.end = func(id maildrop.ID) {
+		s.pop3.End(func(i pop3server.SessionInfo) bool { return i.Maildrop == id })
+	}
+	s.pop3 = pop3server.New(s.pop3Options(c, s.cert.Load()))
+	s.lmtp = lmtp.New(s.lmtpOptions(c))
+	s.operations = s.office.Mux()
+	s.serverOperations(s.operations)
+	s.control, err = control.Listen(c.Data, s.operations, s.log.Logger)
+	return err
+}
+
+// account brings a name as a client wrote it into the form of the directory, so
+// that its spellings share one budget of guesses.
+func (s *Server) account(name string) string {
+	if clean, err := directory.CleanName(name); err == nil {
+		return clean
+	}
+	return name
+}
+
+// selfSignedDir is where a self-signed certificate is kept.
+func selfSignedDir(c *config.Config) string { return filepath.Join(c.Data, tlsDir) }
+
+// certificateNames are the names that a self-signed certificate is made for:
+// this machine's, and the addresses that are listened on.
+func certificateNames(c *config.Config, listeners []listener) []string {
+	names := []string{c.Hostname}
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range []string{"localhost", "127.0.0.1", "::1"} {
+		add(name)
+	}
+	for _, l := range listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsUnspecified() {
+			add(a.IP.String())
+		}
+	}
+	return names
+}
+
+func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.Options {
+	unlimited := func(n int) int {
+		if n == 0 {
+			return -1
+		}
+		return n
+	}
+	takeOver := time.Duration(c.Timeouts.TakeOver)
+	if takeOver == 0 {
+		takeOver = -1
+	}
+	expire, _ := c.ExpireDays() // checked when the configuration was loaded
+	return &pop3server.Options{
+		Store:     s.office.store,
+		Directory: s.office.directory,
+		Guard:     s.guard,
+		TLSConfig: tlsConfig(source),
+		ClearText: map[string]pop3server.ClearText{
+			config.ClearTextLoopback:   pop3server.ClearTextLoopback,
+			config.ClearTextNever:      pop3server.ClearTextNever,
+			config.ClearTextEverywhere: pop3server.InsecureClearTextEverywhere,
+		}[c.ClearText],
+		Limits: pop3server.Limits{
+			Sessions:        unlimited(c.Limits.Sessions),
+			Unauthenticated: unlimited(c.Limits.Unauthenticated),
+			PerAddress:      unlimited(c.Limits.PerAddress),
+			PerUser:         unlimited(c.Limits.PerUser),
+			Failures:        unlimited(c.Limits.Failures),
+		},
+		Timeouts: pop3server.Timeouts{
+			Auth:     time.Duration(c.Timeouts.SignIn),
+			Idle:     time.Duration(c.Timeouts.Idle),
+			TakeOver: takeOver,
+		},
+		Expire:         expire,
+		LoginDelay:     time.Duration(c.LoginDelay),
+		Implementation: "restante " + s.version,
+		Logger:         s.log.Logger,
+		Trace: func(name string) bool {
+			return name != "" && slices.Contains(*s.traced.Load(), name)
+		},
+		OnEnd: s.counts.note,
+	}
+}
+
+func tlsConfig(source *cert.Source) *tls.Config { return cert.Config(source, pop3.ALPN) }
+
+func (s *Server) lmtpOptions(c *config.Config) *lmtp.Options {
+	return &lmtp.Options{
+		Intake:   s.office.intake.Load(),
+		Hostname: c.Hostname,
+		Logger:   s.log.Logger,
+		Limits:   lmtp.Limits{Sessions: c.Limits.LMTPSessions},
+	}
+}
+
+// Listening returns the addresses as they are bound.
+func (s *Server) Listening() []Listening {
+	list := make([]Listening, len(s.listeners))
+	for i, l := range s.listeners {
+		list[i] = Listening{l.service, addressOf(l.Addr())}
+	}
+	return list
+}
+
+// Operations does what commands ask for, in this process.
+func (s *Server) Operations() control.Caller { return s.operations }
+
+// caFile names the self-signed certificate, where there is one.
+func (s *Server) caFile() string {
+	c := s.config.Load()
+	if c.TLS.CertFile != "" {
+		return ""
+	}
+	return cert.CAFile(selfSignedDir(c))
+}
+
+// Serve answers until ctx ends, then lets what goes on come to its end for as
+// long as the configuration says; a second context, hurry, ends that early. It
+// closes everything, and returns what went wrong.
+func (s *Server) Serve(ctx, hurry context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	serve := func(what string, f func() error, expected error) {
+		running.Go(func() {
+			if err := f(); err != nil && !errors.Is(err, expected) {
+				stop(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	for _, l := range s.listeners {
+		switch l.service {
+		case POP3:
+			serve(POP3, func() error { return s.pop3.Serve(l) }, pop3server.ErrServerClosed)
+		case POP3S:
+			serve(POP3S, func() error { return s.pop3.ServeTLS(l) }, pop3server.ErrServerClosed)
+		case LMTP:
+			serve(LMTP, func() error { return s.lmtp.Serve(l) }, lmtp.ErrServerClosed)
+		}
+		s.log.Info("listening", "service", l.service, "address", addressOf(l.Addr()))
+	}
+	s.log.Info("certificate", "fingerprint", s.cert.Load().Fingerprint(), "self_signed", s.caFile())
+	work, workDone := context.WithCancel(context.Background())
+	serve("control", func() error { return s.control.Serve(work) }, context.Canceled)
+	running.Go(func() { s.maintain(work) })
+
+	<-ctx.Done()
+	drain, cancel := context.WithTimeout(hurry, time.Duration(s.config.Load().Timeouts.Drain))
+	defer cancel()
+	var draining sync.WaitGroup
+	draining.Go(func() {
+		if err := s.pop3.Shutdown(drain); err != nil {
+			s.log.Warn("sessions were ended before their time", "service", POP3, "error", err)
+		}
+		_ = s.pop3.Close() // it never fails
+	})
+	draining.Go(func() {
+		if err := s.lmtp.Shutdown(drain); err != nil {
+			s.log.Warn("sessions were ended before their time", "service", LMTP, "error", err)
+		}
+	})
+	draining.Wait()
+	workDone()
+	context.AfterFunc(drain, s.control.Abort)
+	running.Wait()
+	var failed error
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		failed = err
+	}
+	return errors.Join(failed, s.Close())
+}
+
+// Close lets go of everything. After Serve it does nothing.
+func (s *Server) Close() error {
+	var problems []error
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			problems = append(problems, err)
+		}
+	}
+	if s.office != nil {
+		problems = append(problems, s.office.Close())
+	}
+	if s.owner != nil {
+		problems = append(problems, s.owner.Release())
+	}
+	s.listeners, s.office, s.owner = nil, nil, nil
+	return errors.Join(problems...)
+}
