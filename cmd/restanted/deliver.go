@@ -1,0 +1,72 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+
+	"restante.example/internal/config"
+	"restante.example/internal/control"
+	"restante.example/internal/daemon"
+)
+
+type deliverCommand struct {
+	place
+	From       string   `short:"f" placeholder:"SENDER" help:"The address that a failure goes to; empty or <> for none."`
+	Recipients []string `arg:"" help:"Who gets the message."`
+}
+
+// Help is shown below the flags.
+func (deliverCommand) Help() string {
+	return `The exit status is 0 when the message is safe with every recipient, 67 when there is no such user,
+75 when the mail server should try again (a full maildrop or disk included), 64 when the command is wrong.
+
+Example: restanted deliver -f bob@example.net ana@example.org --data ~/mail < message.eml`
+}
+
+// Run takes one message in.
+func (d *deliverCommand) Run(ctx context.Context, c *console) error {
+	sender := d.From
+	if sender == "<>" {
+		sender = ""
+	}
+	var results []daemon.Delivered
+	err := d.reach(ctx, c, func(caller control.Caller, _ *config.Config) error {
+		args := daemon.DeliverArgs{Sender: sender, Recipients: d.Recipients, Origin: "pipe"}
+		return caller.Call(ctx, daemon.OpDeliver, args, c.in, &results)
+	})
+	var e *exitError
+	if errors.As(err, &e) && e.code == exitConfig {
+		return err // a person has to mend it; the mail server must not try for days
+	}
+	if err != nil {
+		return c.fail(exitTempfail, "the message was not taken in: %v; it can be delivered again later", err)
+	}
+	return d.outcome(c, results)
+}
+
+// outcome says what became of each recipient. A sender that is told to try
+// again does so for all, so one temporary failure decides.
+func (d *deliverCommand) outcome(c *console, results []daemon.Delivered) error {
+	code := 0
+	for _, r := range results {
+		if r.Done {
+			continue
+		}
+		c.warn("not delivered to %s: %s", r.Recipient, r.Reason)
+		switch {
+		case !r.Permanent:
+			code = exitTempfail
+		case code == 0 && r.NoUser:
+			code = exitNoUser
+		case code == 0:
+			code = exitData
+		}
+	}
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}

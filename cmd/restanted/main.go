@@ -1,0 +1,106 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Restanted is the POP3 server of restante: it takes mail in by LMTP or through
+// a pipe, keeps it safe, and hands it out by POP3 and POP3S.
+//
+//	restanted demo                      shows all of it, without any settings
+//	restanted serve --data DIR          runs the server
+//	restanted user add ana --data DIR   adds somebody who gets mail
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, as sysexits.h has them.
+const (
+	exitFailed   = 1  // what was asked for could not be done
+	exitUsage    = 64 // EX_USAGE: the command line is wrong
+	exitData     = 65 // EX_DATAERR: the message is too large, or an address is no address
+	exitNoUser   = 67 // EX_NOUSER: there is no such recipient
+	exitTempfail = 75 // EX_TEMPFAIL: try again later
+	exitConfig   = 78 // EX_CONFIG: the configuration is wrong
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// commands is the command line.
+type commands struct {
+	Help helpFlag `short:"h" help:"Show help."`
+
+	Demo     demoCommand     `cmd:"" help:"Show mail delivered and collected on this machine, without any settings."`
+	Serve    serveCommand    `cmd:"" help:"Run the server."`
+	User     userCommands    `cmd:"" help:"Add, change, list and remove users."`
+	Alias    aliasCommands   `cmd:"" help:"Names that lead to users."`
+	CatchAll catchAllCommand `cmd:"" name:"catch-all" help:"Who gets the mail for a domain that nobody else gets."`
+	Deliver  deliverCommand  `cmd:"" help:"Take in the message on standard input."`
+	Check    checkCommand    `cmd:"" name:"check-config" help:"Report all that is wrong with the configuration."`
+	Status   statusCommand   `cmd:"" help:"Show who is signed in, and counts."`
+	Trace    traceCommand    `cmd:"" name:"trace-session" help:"Log the conversations of a user, or stop it."`
+	Version  versionCommand  `cmd:"" help:"Show the version."`
+}
+
+// errHelp ends the parsing once help has been shown.
+var errHelp = errors.New("help was shown")
+
+// helpFlag shows the help of the command that stands before it.
+type helpFlag bool
+
+// BeforeReset is called by kong before it looks for missing arguments.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	return errHelp
+}
+
+// exitError is an error with the status that the process ends with. An empty
+// text means that everything has been said.
+type exitError struct {
+	code int
+	text string
+}
+
+func (e *exitError) Error() string { return e.text }
+
+// run is the whole program; it returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	con, err := newConsole(stdin, stdout, stderr, os.Getenv)
+	if err != nil {
+		fmt.Fprintln(stderr, "restanted:", err)
+		return exitFailed
+	}
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("restanted"),
+		kong.Description("The POP3 server of restante: it takes mail in, keeps it safe, and hands it to any mail program.\n\n"+
+			"Example: restanted demo"),
+		kong.Writers(stdout, stderr),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(con),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "restanted:", err)
+		return exitFailed
+	}
+	parsed, err := parser.Parse(args)
+	if errors.Is(err, errHelp) {
+		return 0
+	}
+	if err != nil {
+		con.warn("restanted: %v; see restanted --help", err)
+		return exitUsage
+	}
+	return con.report(parsed.Run())
+}

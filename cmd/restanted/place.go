@@ -1,0 +1,100 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"restante.example/internal/config"
+	"restante.example/internal/control"
+	"restante.example/internal/daemon"
+)
+
+// place says which server, or which data directory, a command is about.
+type place struct {
+	Config string `placeholder:"FILE" help:"Read the settings from FILE (TOML)."`
+	Data   string `placeholder:"DIR" help:"Work on the data directory DIR."`
+}
+
+// systemConfig is read by root when nothing is named and it is there.
+const systemConfig = "/etc/restante/restanted.toml"
+
+// file returns the configuration file to read, or none.
+func (p *place) file() string {
+	if p.Config == "" && p.Data == "" && os.Geteuid() == 0 {
+		if _, err := os.Stat(systemConfig); err == nil {
+			return systemConfig
+		}
+	}
+	return p.Config
+}
+
+// load reads the configuration.
+func (p *place) load(c *console, flags config.Flags) (*config.Config, error) {
+	flags.Data = p.Data
+	conf, err := config.Load(p.file(), flags, c.getenv)
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return nil, &exitError{exitConfig, c.text("the configuration cannot be used:") + "\n" + problems.Error()}
+	}
+	if err != nil {
+		return nil, c.fail(exitConfig, "the configuration cannot be read: %v; name a file that is there with --config", err)
+	}
+	return conf, nil
+}
+
+// quietLog is what a command logs when no server runs: only what went wrong.
+func quietLog(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+// patience is how long a command waits for a server that starts or stops, or
+// for another command.
+const patience = 30 * time.Second
+
+// reach runs work with the server of the place, or with its files when none
+// runs. A process of root becomes the owner of the files before.
+func (p *place) reach(ctx context.Context, c *console, work func(control.Caller, *config.Config) error) error {
+	conf, err := p.load(c, config.Flags{})
+	if err != nil {
+		return err
+	}
+	if err := daemon.MakeData(conf.Data); err != nil {
+		return err
+	}
+	if err := daemon.BecomeOwner(conf.Data); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	caller, closer, err := control.Reach(wait, conf.Data, func() (control.Caller, io.Closer, error) {
+		office, err := daemon.OpenOffice(ctx, conf, quietLog(c.err))
+		if err != nil {
+			return nil, nil, err
+		}
+		return office.Mux(), office, nil
+	})
+	switch {
+	case errors.Is(err, control.ErrOwned):
+		return c.fail(exitTempfail, "another command works on %s and does not come to its end; try again later", conf.Data)
+	case errors.Is(err, fs.ErrPermission):
+		return c.fail(exitFailed, "%v; run the command as the owner of %s, or as root", err, conf.Data)
+	case err != nil:
+		return err
+	}
+	return errors.Join(work(caller, conf), closer.Close())
+}
+
+// call asks for one operation without a message.
+func (p *place) call(ctx context.Context, c *console, op string, args, result any) error {
+	return p.reach(ctx, c, func(caller control.Caller, _ *config.Config) error {
+		return caller.Call(ctx, op, args, nil, result)
+	})
+}
