@@ -280,7 +280,7 @@ func (c *conn) farewell() {
 	}
 	c.meter.part(partingTime)
 	switch c.end {
-	case EndQuit, EndQuitFailed, EndClosed, EndLost, EndFailures:
+	case EndQuit, EndQuitFailed, EndClosed, EndLost, EndFailures, EndTLS:
 	case EndWrong:
 		c.refuse("", "too many commands that are wrong")
 	case EndInjection:
