@@ -16,6 +16,14 @@
 // one whose disk can be made to fail gives Harness.Faults, and the suite then
 // cuts the power, and breaks the disk, at every single operation.
 //
+// Where the contract leaves room, the suite takes it at its strictest: tokens
+// grow over a restart and a power cut too; a delivery that was answered with an
+// error is not there afterwards, unless the power was cut; a view holds whatever
+// is delivered after AddView has returned; what is Kept once in answer to a
+// failing disk is never removed later, and what is Unknown stays as the next
+// session shows it. It leaves open what a retry answers after ErrQuota, and what
+// becomes of a maildrop that one delivery names twice.
+//
 // A suite is only as good as the errors it finds. Failures runs it on a store
 // that is wrong on purpose, and says which checks caught it.
 package droptest
