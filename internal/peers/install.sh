@@ -10,40 +10,100 @@
 set -eu
 
 # Programs that live beside each other.
-packages="curl mpop fetchmail mutt python3 perl libio-socket-ssl-perl postfix openssl strace"
+packages="curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
+	postfix dovecot-pop3d openssl strace libpam-modules libc-bin"
 
-missing=
-for package in $packages; do
-	case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
-	installed) ;;
-	*) missing="$missing $package" ;;
+# Servers whose packages exclude each other: a directory and what goes into it.
+servers="courier popa3d mailutils"
+contents() {
+	case $1 in
+	courier) echo courier-pop courier-base courier-authlib ;;
+	popa3d) echo popa3d ;;
+	mailutils) echo mailutils-pop3d ;;
 	esac
-done
-if [ -n "$missing" ]; then
-	if [ "$(id -u)" != 0 ]; then
-		echo "install.sh: run it as root; missing:$missing" >&2
-		exit 1
-	fi
+}
 
-	# A package that brings a service asks this file whether it may start it.
-	policy=/usr/sbin/policy-rc.d
-	if [ -e "$policy" ] || [ -L "$policy" ]; then
-		mv "$policy" "$policy.restante"
-	fi
-	restore() {
+dir=${RESTANTE_PEERS_DIR:-$HOME/.cache/restante-peers}
+scratch=
+policy=/usr/sbin/policy-rc.d
+guarded=
+updated=
+
+clean_up() {
+	if [ -n "$guarded" ]; then
 		rm -f "$policy"
 		if [ -e "$policy.restante" ] || [ -L "$policy.restante" ]; then
 			mv "$policy.restante" "$policy"
 		fi
-	}
-	trap restore EXIT
-	trap 'exit 1' HUP INT TERM
+	fi
+	if [ -n "$scratch" ]; then
+		rm -rf "$scratch"
+	fi
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+need_root() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "install.sh: run it as root; missing: $*" >&2
+		exit 1
+	fi
+}
+
+# forbid_services: a package that brings a service asks this file whether it may
+# start it.
+forbid_services() {
+	guarded=yes
+	if [ -e "$policy" ] || [ -L "$policy" ]; then
+		mv "$policy" "$policy.restante"
+	fi
 	printf '#!/bin/sh\nexit 101\n' >"$policy"
 	chmod 755 "$policy"
+}
 
+update() {
+	[ -n "$updated" ] || apt-get update -qq
+	updated=yes
+}
+
+installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
+missing=
+for package in $packages; do
+	installed "$package" || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+	need_root "$missing"
+	forbid_services
 	export DEBIAN_FRONTEND=noninteractive
 	echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
-	apt-get update -qq
+	update
 	# shellcheck disable=SC2086 # a list of words
 	apt-get install -qq -y --no-install-recommends $missing
 fi
+
+for server in $servers; do
+	wanted=$(contents "$server")
+	if [ "$(cat "$dir/$server/.packages" 2>/dev/null)" = "$wanted" ]; then
+		continue
+	fi
+	need_root "$server in $dir"
+	update
+	scratch=$(mktemp -d)
+	# What apt would install for them here, which is never done.
+	# shellcheck disable=SC2086 # a list of words
+	needed=$(apt-get install -s --no-install-recommends $wanted | awk '/^Inst / { print $2 }')
+	# shellcheck disable=SC2086 # a list of words
+	(cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root $wanted $needed)
+	rm -rf "${dir:?}/$server.new" "${dir:?}/$server"
+	mkdir -p "$dir/$server.new"
+	for package in "$scratch"/*.deb; do
+		dpkg -x "$package" "$dir/$server.new"
+	done
+	echo "$wanted" >"$dir/$server.new/.packages"
+	mv "$dir/$server.new" "$dir/$server"
+	rm -rf "$scratch"
+	scratch=
+done

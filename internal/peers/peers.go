@@ -11,11 +11,11 @@
 package peers
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,4 +147,6 @@ func run(t testing.TB, program string, args ...string) string {
 }
 
 // local writes an address of this machine.
-func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+func local(port int) string { return "127.0.0.1:" + itoa(port) }
+
+func itoa(n int) string { return strconv.Itoa(n) }

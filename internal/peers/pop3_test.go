@@ -1,0 +1,131 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package peers
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPOP3Servers: each server starts, hands out what it was given, removes what
+// it is told to, and ends.
+func TestPOP3Servers(t *testing.T) {
+	messages := []string{
+		"Subject: one\n\nhello\n",
+		"Subject: two\n\n.\n..dots\n\nof two lines\n",
+		"Subject: three\n\n" + strings.Repeat("a long text\n", 10_000),
+	}
+	for _, c := range []struct {
+		name  string
+		start func(testing.TB, []string) *POP3Server
+		tls   bool
+	}{
+		{"Dovecot", Dovecot, true},
+		{"Courier", Courier, true},
+		{"popa3d", Popa3d, false},
+		{"mailutils", Mailutils, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := c.start(t, messages)
+			if left := server.Left(); !slices.Equal(left, messages) {
+				t.Errorf("before anything it holds %.200q", left)
+			}
+			if got := collect(t, dial(t, server, false), server, "2"); !slices.Equal(got, messages) {
+				t.Errorf("it hands out %.200q", got)
+			}
+			want := []string{messages[0], messages[2]}
+			if left := server.Left(); !slices.Equal(left, want) {
+				t.Errorf("after DELE 2 it holds %.200q", left)
+			}
+			if c.tls != (server.TLSAddr != "") {
+				t.Fatalf("POP3S is at %q", server.TLSAddr)
+			}
+			if c.tls {
+				if got := collect(t, dial(t, server, true), server, ""); !slices.Equal(got, want) {
+					t.Errorf("by POP3S it hands out %.200q", got)
+				}
+			}
+		})
+	}
+}
+
+func dial(t *testing.T, server *POP3Server, secure bool) net.Conn {
+	t.Helper()
+	if !secure {
+		conn, err := net.Dial("tcp", server.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	ca, err := os.ReadFile(server.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	conn, err := tls.Dial("tcp", server.TLSAddr, &tls.Config{RootCAs: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// collect retrieves every message, with LF line ends and without the header
+// lines that some servers add, and deletes one.
+func collect(t *testing.T, conn net.Conn, server *POP3Server, remove string) []string {
+	t.Helper()
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	line := func() string {
+		s, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatalf("reading: %q, %v", s, err)
+		}
+		return strings.TrimSuffix(s, "\r\n")
+	}
+	say := func(format string, args ...any) string {
+		if format != "" {
+			fmt.Fprintf(conn, format+"\r\n", args...)
+		}
+		reply := line()
+		if !strings.HasPrefix(reply, "+OK") {
+			t.Fatalf("%s was answered %q", format, reply)
+		}
+		return reply
+	}
+	say("")
+	say("USER %s", server.User)
+	say("PASS %s", server.Password)
+	var count, octets int
+	if _, err := fmt.Sscanf(say("STAT"), "+OK %d %d", &count, &octets); err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for n := range count {
+		say("RETR %d", n+1)
+		var b strings.Builder
+		for s := line(); s != "."; s = line() {
+			s = strings.TrimPrefix(s, ".")
+			b.WriteString(s + "\n")
+		}
+		list = append(list, b.String())
+	}
+	if remove != "" {
+		say("DELE %s", remove)
+	}
+	say("QUIT")
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Errorf("behind QUIT: %v", err)
+	}
+	return list
+}
