@@ -79,15 +79,7 @@ func (d *dir) ReadDir(name string) ([]Entry, error) {
 		return nil, err
 	}
 	defer f.Close()
-	list, err := f.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
-	entries := make([]Entry, len(list))
-	for i, e := range list {
-		entries[i] = Entry{Name: e.Name(), Type: typeOf(e.Type())}
-	}
-	return entries, nil
+	return readDir(f)
 }
 
 func (d *dir) SyncDir(name string) error {

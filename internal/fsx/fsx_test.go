@@ -7,9 +7,12 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -186,6 +189,42 @@ func TestGroup(t *testing.T) {
 		wg.Wait()
 		if flushes != 2 || started != 16 {
 			t.Errorf("%d flushes for %d callers, want 2: the first one's and one for all the others", flushes, started)
+		}
+	})
+}
+
+// A listing longer than one answer of the system is whole, and says what each name is.
+func TestReadDirLong(t *testing.T) {
+	each(t, func(t *testing.T, f fsx.FS) {
+		want := map[string]fsx.Type{}
+		for i := range 3000 {
+			name := strings.Repeat("n", i%200) + strconv.Itoa(i)
+			want[name] = fsx.TypeFile
+			if i%100 == 0 {
+				want[name] = fsx.TypeDir
+				if err := f.Mkdir(name); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			file, err := fsx.Create(f, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := f.ReadDir(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]fsx.Type{}
+		for _, e := range list {
+			got[e.Name] = e.Type
+		}
+		if !maps.Equal(got, want) || len(list) != len(want) {
+			t.Errorf("%d names, want %d", len(list), len(want))
 		}
 	})
 }
