@@ -11,15 +11,16 @@ set -eu
 
 # Programs that live beside each other.
 packages="curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
-	postfix dovecot-pop3d openssl strace libpam-modules libc-bin"
+	postfix dovecot-pop3d openssl strace libpam-modules libsasl2-modules libc-bin"
 
 # Servers whose packages exclude each other: a directory and what goes into it.
-servers="courier popa3d mailutils"
+servers="courier popa3d mailutils cyrus"
 contents() {
 	case $1 in
 	courier) echo courier-pop courier-base courier-authlib ;;
 	popa3d) echo popa3d ;;
 	mailutils) echo mailutils-pop3d ;;
+	cyrus) echo cyrus-pop3d cyrus-imapd cyrus-common ;;
 	esac
 }
 

@@ -31,19 +31,20 @@ func TestPOP3Servers(t *testing.T) {
 	}{
 		{"Dovecot", Dovecot, true},
 		{"Courier", Courier, true},
+		{"Cyrus", Cyrus, true},
 		{"popa3d", Popa3d, false},
 		{"mailutils", Mailutils, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := c.start(t, messages)
-			if left := server.Left(); !slices.Equal(left, messages) {
+			if left := lines(server.Left()); !slices.Equal(left, messages) {
 				t.Errorf("before anything it holds %.200q", left)
 			}
 			if got := collect(t, dial(t, server, false), server, "2"); !slices.Equal(got, messages) {
 				t.Errorf("it hands out %.200q", got)
 			}
 			want := []string{messages[0], messages[2]}
-			if left := server.Left(); !slices.Equal(left, want) {
+			if left := lines(server.Left()); !slices.Equal(left, want) {
 				t.Errorf("after DELE 2 it holds %.200q", left)
 			}
 			if c.tls != (server.TLSAddr != "") {
@@ -56,6 +57,14 @@ func TestPOP3Servers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lines gives texts LF line ends: some servers keep them so, and some do not.
+func lines(texts []string) []string {
+	for i := range texts {
+		texts[i] = strings.ReplaceAll(texts[i], "\r\n", "\n")
+	}
+	return texts
 }
 
 func dial(t *testing.T, server *POP3Server, secure bool) net.Conn {
