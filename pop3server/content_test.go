@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -306,5 +307,34 @@ func TestDroppedConnectionDeletesNothing(t *testing.T) {
 	s.Close()
 	if n := len(o.Messages("ana")); n != 1 {
 		t.Error("a message was deleted without QUIT")
+	}
+}
+
+// A listing of 10,000 rows costs no allocation per row.
+func TestListingDoesNotAllocatePerRow(t *testing.T) {
+	o := office(t)
+	opt := options(o)
+	opt.Store = storeOf(o, func(s maildrop.Snapshot) maildrop.Snapshot { return rows{s, 10_000} })
+	c := dial(t, serve(t, opt), "").signIn()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, command := range []string{"LIST", "UIDL"} {
+		c.send(command)
+		for n := 0; ; n++ {
+			line, err := c.r.ReadSlice('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(line) == ".\r\n" {
+				if n != 10_001 {
+					t.Errorf("%s: %d lines", command, n)
+				}
+				break
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > 2_000 {
+		t.Errorf("%d allocations for 20,000 rows", n)
 	}
 }

@@ -11,21 +11,21 @@ import (
 )
 
 // listRow appends a scan listing: number and size. RFC 1939 section 5, LIST.
-func listRow(b []byte, n int, info *maildrop.Info) []byte {
+func listRow(b []byte, n int, info maildrop.Info) []byte {
 	b = strconv.AppendInt(b, int64(n), 10)
 	b = append(b, ' ')
 	return strconv.AppendInt(b, info.Size, 10)
 }
 
 // uidlRow appends a unique-id listing. RFC 1939 section 7, UIDL.
-func uidlRow(b []byte, n int, info *maildrop.Info) []byte {
+func uidlRow(b []byte, n int, info maildrop.Info) []byte {
 	b = strconv.AppendInt(b, int64(n), 10)
 	b = append(b, ' ')
 	return append(b, info.UID...)
 }
 
 // listing answers LIST and UIDL, with the number of a message or for all.
-func (c *conn) listing(cmd pop3.Command, row func([]byte, int, *maildrop.Info) []byte, all func()) Ending {
+func (c *conn) listing(cmd pop3.Command, row func([]byte, int, maildrop.Info) []byte, all func()) Ending {
 	words, ok := cmd.Words(nil, 1)
 	if !ok {
 		return c.wrongCommand(cmd.Word + " takes one number at most")
@@ -38,8 +38,7 @@ func (c *conn) listing(cmd pop3.Command, row func([]byte, int, *maildrop.Info) [
 	if !ok {
 		return end
 	}
-	info := c.session.snap.Info(n)
-	c.row(row(append(c.w.Available(), "+OK "...), n, &info))
+	c.row(row(append(c.w.Available(), "+OK "...), n, c.session.snap.Info(n)))
 	return ""
 }
 
@@ -55,14 +54,13 @@ func (c *conn) uidlAll() {
 
 // rows writes a row for each message that is not marked, without allocating.
 // A row is at most 9 digits, a blank, 70 octets of UID and CRLF long.
-func (c *conn) rows(row func([]byte, int, *maildrop.Info) []byte) {
+func (c *conn) rows(row func([]byte, int, maildrop.Info) []byte) {
 	s := c.session
 	for n := 1; n <= s.total && c.w.Err() == nil; n++ {
 		if s.marked(n) {
 			continue
 		}
-		info := s.snap.Info(n)
-		b := row(c.w.Available(), n, &info)
+		b := row(c.w.Available(), n, s.snap.Info(n))
 		_, _ = c.w.Write(append(b, '\r', '\n')) // the error stays in the writer
 	}
 	c.w.WriteString(".\r\n")
