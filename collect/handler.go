@@ -69,7 +69,7 @@ func (h *handler) File(ctx context.Context, items []*Item) {
 }
 
 // spoolMemory is how many octets of a message a Spool holds in memory.
-const spoolMemory = 64 << 10
+const spoolMemory = 16 << 10
 
 // Spool is a Staged for destinations that take a message in one go: it holds
 // a small one in memory and a large one in a temporary file, which nobody else

@@ -121,6 +121,8 @@ type row struct {
 	key       string // names the row over the sessions of a run
 	retrieved bool   // the content, or some of it, was retrieved in this session
 	verified  bool   // the content was seen in this session and is the entry's
+	unlisted  bool   // in neither listing
+	absent    bool   // unlisted, and refused: it is not there at all
 	header    bool   // only the header is to be retrieved
 	upgrade   bool   // the entry has the header only, and now comes the rest
 	need      []*target

@@ -86,6 +86,8 @@ func (g *retriever) full(ctx context.Context, rows []*row) error {
 	for m, err := range g.c.RetrAll(ctx, wants) {
 		w := byNumber[m.Number]
 		switch {
+		case refused(err) && w.unlisted:
+			w.absent = true
 		case refused(err):
 			g.fail(w, err)
 		case err != nil:
@@ -177,9 +179,8 @@ func (g *retriever) take(ctx context.Context, w *row, m *pop3client.Message) err
 	}
 	id := newIdentity()
 	for {
-		n, err := m.Read(g.buf)
+		n, err := g.read(m)
 		id.Write(g.buf[:n]) // never fails
-		g.progress(int64(n))
 		a.parts = slices.DeleteFunc(a.parts, func(p part) bool {
 			_, err := p.staged.Write(g.buf[:n])
 			if err != nil {
@@ -218,6 +219,18 @@ func (g *retriever) take(ctx context.Context, w *row, m *pop3client.Message) err
 	g.messages++
 	g.filer.in <- a
 	return nil
+}
+
+// read fills the buffer, so that a destination gets a small message in one
+// piece, however it came.
+func (g *retriever) read(m *pop3client.Message) (n int, err error) {
+	for n < len(g.buf) && err == nil {
+		var more int
+		more, err = m.Read(g.buf[n:])
+		n += more
+		g.progress(int64(more))
+	}
+	return n, err
 }
 
 func (g *retriever) progress(n int64) {

@@ -22,6 +22,8 @@ type session struct {
 	c     *pop3client.Client
 	rows  []*row
 	noUID bool
+	// messages is how many there are as STAT says, -1 if it does not.
+	messages int
 	// digest stands for the listing, destinations and policy; see Marks.Settled.
 	digest Hash
 	// fresh is how many messages this session filed or recognised.
@@ -87,6 +89,10 @@ func (s *session) look(ctx context.Context) error {
 	if err != nil && !refused(err) {
 		return err
 	}
+	s.messages = messages
+	if err != nil {
+		s.messages = -1
+	}
 	sum := sha256.New()
 	for r, err := range s.c.UIDL(ctx) {
 		switch {
@@ -100,7 +106,7 @@ func (s *session) look(ctx context.Context) error {
 		}
 	}
 	s.report.Offered = len(s.rows)
-	if s.noUID || len(s.rows) != messages {
+	if s.noUID || len(s.rows) != s.messages {
 		return nil
 	}
 	fmt.Fprintf(sum, "octets %d\n", octets)
@@ -136,6 +142,15 @@ func (s *session) sizes(ctx context.Context) error {
 			s.rows = append(s.rows, w)
 		default:
 			byNumber[r.Number].announced = r.Size
+		}
+	}
+	// Numbers have no gaps, so what is in neither listing is there all the
+	// same; a count beyond all sense is not believed. RFC 1939 section 5.
+	if listed := len(s.rows); s.messages > listed && s.messages <= 2*listed+1000 {
+		for n := 1; n <= s.messages; n++ {
+			if byNumber[n] == nil {
+				s.rows = append(s.rows, &row{number: n, announced: -1, unlisted: true})
+			}
 		}
 	}
 	slices.SortFunc(s.rows, func(a, b *row) int { return a.number - b.number })
@@ -311,7 +326,7 @@ func (s *session) count() {
 	s.report.Left = 0
 	for _, w := range s.rows {
 		large := s.a.MaxSize > 0 && w.announced > s.a.MaxSize && !s.a.HeaderOnly
-		if !s.complete(w) && !large {
+		if !s.complete(w) && !large && !w.absent {
 			s.report.Left++
 		}
 	}

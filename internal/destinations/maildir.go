@@ -1,0 +1,117 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package destinations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"restante.example/collect"
+	"restante.example/internal/fsx"
+)
+
+// maildir files messages in a Maildir: written to tmp, flushed, renamed into
+// new, new flushed. The name stands in the journal before the rename, so that
+// after a crash it says which message is there.
+type maildir struct {
+	id string
+	fs fsx.FS
+	staging
+}
+
+var _ collect.Destination = (*maildir)(nil)
+
+func newMaildir(id string, dir fsx.FS, opt Options) (*maildir, error) {
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		if err := dir.Mkdir(sub); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, errors.Join(err, dir.Close())
+		}
+	}
+	if err := dir.SyncDir("."); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	d := &maildir{id: id, fs: dir}
+	host, pid := hostName(), os.Getpid()
+	d.staging = staging{fs: dir, dir: "tmp", crlf: opt.CRLF, prefix: func(account string, n int64) string {
+		// Time, process and number make it unique; the account tells whose it
+		// is. No colon: Windows would not have it.
+		now := dir.Now()
+		return fmt.Sprintf("%d.M%dP%dQ%dR%s.%s", now.Unix(), now.Nanosecond()/1000, pid, n, tag(account), host)
+	}}
+	return d, nil
+}
+
+func (d *maildir) ID() string   { return d.id }
+func (d *maildir) Window() int  { return 1 << 10 }
+func (d *maildir) Close() error { return d.fs.Close() }
+
+// Stage implements collect.Destination.
+func (d *maildir) Stage(_ context.Context, account string, _ int64) (collect.Staged, error) {
+	return d.stage(account)
+}
+
+// Prepare implements collect.Destination.
+func (d *maildir) Prepare(ctx context.Context, items []*collect.Item) {
+	sealAll(ctx, items)
+	for _, it := range items {
+		f := it.Staged.(*stagedFile)
+		// The sizes in the name spare other programs a look at the file.
+		it.Name = fmt.Sprintf("%s,S=%d,W=%d", f.name, f.size, it.Message.Size)
+	}
+}
+
+// File implements collect.Destination.
+func (d *maildir) File(_ context.Context, items []*collect.Item) {
+	for _, it := range items {
+		f := it.Staged.(*stagedFile)
+		if err := d.fs.Rename("tmp/"+f.name, "new/"+it.Name); err != nil {
+			it.Err = classify(err)
+			f.Discard()
+			continue
+		}
+		f.done = true
+	}
+	if len(items) == 0 {
+		return
+	}
+	if err := d.fs.SyncDir("new"); err != nil {
+		for _, it := range items {
+			it.Err = errors.Join(it.Err, err)
+		}
+	}
+}
+
+// Recover implements collect.Destination. A mail program may have moved the
+// message to cur and added flags behind a colon, or what stands for it on
+// systems that have none.
+func (d *maildir) Recover(_ context.Context, account string, pending []*collect.Pending) error {
+	if len(pending) > 0 {
+		there := make(map[string]bool)
+		for _, sub := range []string{"new", "cur"} {
+			if err := d.fs.SyncDir(sub); err != nil {
+				return err
+			}
+			list, err := d.fs.ReadDir(sub)
+			if err != nil {
+				return err
+			}
+			for _, e := range list {
+				name := e.Name
+				if i := strings.IndexAny(name, ":;!"); i >= 0 {
+					name = name[:i]
+				}
+				there[name] = true
+			}
+		}
+		for _, p := range pending {
+			p.Filed = there[p.Name]
+		}
+	}
+	mine := "R" + tag(account) + "."
+	return d.clean(func(name string) bool { return strings.Contains(name, mine) })
+}

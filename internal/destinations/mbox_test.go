@@ -1,0 +1,198 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package destinations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"restante.example/collect"
+)
+
+// parseMbox is a reader of mboxrd that shares nothing with the writer.
+func parseMbox(t *testing.T, path string) (list []string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := regexp.MustCompile("(?m)^From .*\n")
+	quoted := regexp.MustCompile("(?m)^>(>*From )")
+	at := from.FindAllStringIndex(string(data), -1)
+	if len(at) > 0 && at[0][0] != 0 {
+		t.Errorf("%d octets in front of the first message", at[0][0])
+	}
+	for i, span := range at {
+		end := len(data)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		text, ok := strings.CutSuffix(string(data[span[1]:end]), "\n")
+		if !ok {
+			t.Errorf("message %d has no empty line behind it", i)
+		}
+		list = append(list, quoted.ReplaceAllString(text, "$1"))
+	}
+	return list
+}
+
+func TestMbox(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "mbox")
+	d := openAt(t, "mbox:"+path, Options{})
+	var j collect.Memory
+	a := account(serve(t), d)
+	a.Keep.Delete = true
+	if r := run(t, a, &j); !r.Complete() {
+		t.Errorf("%+v", r)
+	}
+	expect(t, parseMbox(t, path), wanted(t, false))
+	if _, err := os.Stat(path + ".lock"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the lock is left: %v", err)
+	}
+}
+
+// What other programs left is not touched, and what comes after it is apart.
+func TestMboxBehindOthers(t *testing.T) {
+	for _, before := range []string{"", "From x\nA: b\n\nbody\n\n", "From x\nA: b\n\nbody\n", "From x\nA: b\n\nbody"} {
+		path := filepath.Join(t.TempDir(), "mbox")
+		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := openAt(t, "mbox:"+path, Options{})
+		it := item(t, d, "k", "Subject: new\r\n\r\nFrom me")
+		file(t, d, it)
+		data, _ := os.ReadFile(path)
+		rest, ok := strings.CutPrefix(string(data), before)
+		if !ok || !strings.HasSuffix(rest, "Subject: new\n\n>From me\n\n") {
+			t.Errorf("%q became %q", before, data)
+		}
+		if n := len(parseMbox(t, path)); n != strings.Count(before, "From x")+1 {
+			t.Errorf("%q: %d messages in %q", before, n, data)
+		}
+	}
+}
+
+func file(t *testing.T, d collect.Destination, items ...*collect.Item) {
+	t.Helper()
+	d.Prepare(t.Context(), items)
+	d.File(t.Context(), items)
+	for _, it := range items {
+		if it.Err != nil {
+			t.Fatal(it.Err)
+		}
+	}
+}
+
+// A crash at every octet of an append: what is ours and torn goes, what is
+// whole counts, what belongs to others stays.
+func TestMboxRecover(t *testing.T) {
+	const before = "From x\nA: b\n\nbody\n\n"
+	first := "Subject: one\r\n\r\n" + strings.Repeat("one\r\n", 100)
+	second := "Subject: two\r\n\r\n" + strings.Repeat("two\r\n", 3)
+	prepare := func(path string) (d collect.Destination, names []string, whole string) {
+		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d = openAt(t, "mbox:"+path, Options{})
+		items := []*collect.Item{item(t, d, "1", first), item(t, d, "2", second)}
+		d.Prepare(t.Context(), items)
+		names = []string{items[0].Name, items[1].Name} // as the journal has them
+		d.File(t.Context(), items)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d, names, string(data)
+	}
+	path := filepath.Join(t.TempDir(), "mbox")
+	d, names, whole := prepare(path)
+	recover := func(content string) (filed [2]bool, after string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pending := []*collect.Pending{{Name: names[1]}, {Name: names[0]}} // any order
+		kept := []*collect.Pending{pending[1], pending[0]}
+		if err := d.Recover(t.Context(), "a", pending); err != nil {
+			t.Fatal(err)
+		}
+		data, _ := os.ReadFile(path)
+		return [2]bool{kept[0].Filed, kept[1].Filed}, string(data)
+	}
+	place1, _ := parsePlace(names[0])
+	place2, _ := parsePlace(names[1])
+	end1 := int(place2.offset)
+	for cut := len(before); cut <= len(whole); cut++ {
+		filed, after := recover(whole[:cut])
+		want, length := [2]bool{cut >= end1, cut == len(whole)}, len(before)
+		if want[0] {
+			length = end1
+		}
+		if want[1] {
+			length = len(whole)
+		}
+		if filed != want || after != whole[:length] {
+			t.Fatalf("cut at %d: filed %v, %d octets left; want %v, %d", cut, filed, len(after), want, length)
+		}
+	}
+	// A power cut: the size is right and the octets are zeros.
+	if filed, after := recover(whole[:place1.offset+40] + strings.Repeat("\x00", 60)); filed[0] || after != before {
+		t.Errorf("zeros: filed %v, left %q", filed, after)
+	}
+	foreign := before + "From other\nSubject: not ours\n\nx\n\n"
+	for name, content := range map[string]string{
+		"another program's message in its place": foreign,
+		"the same, shorter":                      before + "From o",
+		"another's behind our torn one":          whole[:place1.offset+280] + "\nFrom other\nA: b\n\n\n",
+		"rewritten and shorter":                  "From x\n",
+	} {
+		if filed, after := recover(content); filed[0] || filed[1] || after != content {
+			t.Errorf("%s: filed %v, %q became %q", name, filed, content, after)
+		}
+	}
+	// Another program took out a message in front of ours.
+	if filed, after := recover(whole[len(before):]); filed != [2]bool{true, true} || after != whole[len(before):] {
+		t.Errorf("moved: filed %v", filed)
+	}
+	if filed, _ := recover(""); filed[0] || filed[1] {
+		t.Errorf("emptied: filed %v", filed)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	pending := []*collect.Pending{{Name: names[0]}}
+	if err := d.Recover(t.Context(), "a", pending); err != nil || pending[0].Filed {
+		t.Errorf("without a file: %v", err)
+	}
+}
+
+func TestMboxLocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mbox")
+	d := openAt(t, "mbox:"+path, Options{})
+	// Of a process that is dead: broken at once.
+	if err := os.WriteFile(path+".lock", []byte("999999999 "+hostName()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file(t, d, item(t, d, "k", "Subject: x\r\n\r\n"))
+	// Of one that lives: waited for, as long as there is time.
+	if err := os.WriteFile(path+".lock", []byte(fmt.Sprintln(os.Getpid(), hostName())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	it := item(t, d, "l", "Subject: y\r\n\r\n")
+	d.Prepare(ctx, []*collect.Item{it})
+	if !errors.Is(it.Err, context.Canceled) {
+		t.Errorf("locked: %v", it.Err)
+	}
+	if _, err := os.Stat(path + ".lock"); err != nil {
+		t.Errorf("another's lock is gone: %v", err)
+	}
+}

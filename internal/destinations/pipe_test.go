@@ -1,0 +1,77 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package destinations
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"restante.example/collect"
+	"restante.example/pop3server/pop3fault"
+)
+
+type recordOf = pop3fault.Record
+
+func needShell(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a Unix shell; run on Unix")
+	}
+}
+
+func TestPipe(t *testing.T) {
+	needShell(t)
+	dir := t.TempDir()
+	d := openAt(t, `pipe:cat > "`+dir+`/$RESTANTE_KEY"; echo done`, Options{Output: new(bytes.Buffer)})
+	var j collect.Memory
+	a := account(serve(t), d)
+	a.Keep.Delete = true
+	if r := run(t, a, &j); !r.Complete() {
+		t.Errorf("%+v", r)
+	}
+	expect(t, filesIn(t, dir), wanted(t, false))
+}
+
+func TestPipeFailures(t *testing.T) {
+	needShell(t)
+	out := filepath.Join(t.TempDir(), "out")
+	for command, want := range map[string]string{
+		"exit 75":                   "temporary failure",
+		"echo no disk >&2; exit 73": "no disk",
+		"kill -9 $$":                "killed",
+		"exit 1":                    "status 1",
+		"/no/such/program":          "not found",
+		"cat > /dev/null; printf '\\033[2J' >&2; exit 67": "?[2J",
+	} {
+		d := openAt(t, "pipe:"+command, Options{})
+		it := item(t, d, "k", "Subject: x\r\n\r\n"+strings.Repeat("much\r\n", 20_000))
+		d.Prepare(t.Context(), []*collect.Item{it})
+		d.File(t.Context(), []*collect.Item{it})
+		if it.Err == nil || !strings.Contains(it.Err.Error(), want) {
+			t.Errorf("%s: %v", command, it.Err)
+		}
+		if missing := strings.HasPrefix(command, "/no"); errors.Is(it.Err, collect.ErrUnavailable) != missing {
+			t.Errorf("%s: %v", command, it.Err)
+		}
+	}
+	// One message that the program refuses keeps no other from it.
+	d := openAt(t, "pipe:cat > "+out+".new; if grep -q 'letter 3' "+out+".new; then exit 65; fi; cat "+out+".new >> "+out, Options{})
+	var j collect.Memory
+	a := account(serve(t), d)
+	a.Keep.Delete = true
+	r := run(t, a, &j)
+	if r.Left != 1 || r.Deleted != len(letters())-1 {
+		t.Errorf("%+v", r)
+	}
+	data, err := os.ReadFile(out)
+	want := strings.Join(wanted(t, false), "")
+	if err != nil || len(data) != len(want)-len(wanted(t, false)[2]) {
+		t.Errorf("%d octets, %v", len(data), err)
+	}
+}
