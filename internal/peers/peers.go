@@ -97,6 +97,16 @@ func Port(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// PostfixServer is a running Postfix.
+type PostfixServer struct {
+	// SMTP is the address at which it takes mail for the domain example.org,
+	// and for nobody else.
+	SMTP string
+
+	config string
+	log    string
+}
+
 // patience is how long a server may take to start or to end. A server that is
 // broken shows by its exit or its log long before.
 const patience = 30 * time.Second

@@ -14,16 +14,6 @@ import (
 	"testing"
 )
 
-// PostfixServer is a running Postfix.
-type PostfixServer struct {
-	// SMTP is the address at which it takes mail for the domain example.org,
-	// and for nobody else.
-	SMTP string
-
-	config string
-	log    string
-}
-
 // Postfix starts a Postfix that hands the mail for example.org to a transport,
 // such as "lmtp:unix:/path" or "lmtp:inet:127.0.0.1:2424". No mail leaves the
 // machine. It needs root, and a socket that its own user can reach, as one in
