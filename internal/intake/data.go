@@ -61,9 +61,9 @@ func (t *Transaction) Data(ctx context.Context, r io.Reader) ([]Result, error) {
 		}
 		return t.refuse(0, classOf(err), err), nil
 	}
+	defer delivery.Abort() // which does nothing after Commit
 	octets, class, err := t.copy(ctx, delivery, r)
 	if err != nil {
-		delivery.Abort()
 		switch {
 		case class == Delivered:
 			return nil, err
@@ -89,7 +89,9 @@ func (t *Transaction) Data(ctx context.Context, r io.Reader) ([]Result, error) {
 func (t *Transaction) copy(ctx context.Context, w io.Writer, r io.Reader) (int64, Class, error) {
 	var octets int64
 	limit := t.intake.opts.MaxSize
-	buf := make([]byte, copyBuffer)
+	held := t.intake.buffers.Get().(*[copyBuffer]byte)
+	defer t.intake.buffers.Put(held)
+	buf := held[:]
 	for {
 		if err := ctx.Err(); err != nil {
 			return octets, Delivered, err

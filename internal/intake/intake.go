@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"restante.example/maildrop"
 )
@@ -33,6 +34,7 @@ type Intake struct {
 	store     maildrop.Store
 	directory maildrop.Directory
 	opts      Options
+	buffers   sync.Pool // of *[copyBuffer]byte
 }
 
 // New returns an Intake that delivers to the store whom the directory knows.
@@ -42,6 +44,7 @@ func New(store maildrop.Store, directory maildrop.Directory, opts *Options) *Int
 	if opts != nil {
 		in.opts = *opts
 	}
+	in.buffers.New = func() any { return new([copyBuffer]byte) }
 	if in.opts.MaxTargets <= 0 {
 		in.opts.MaxTargets = 1000
 	}
