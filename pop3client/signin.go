@@ -345,8 +345,12 @@ func (x *exchange) cancel(cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	if status.OK {
+	switch {
+	case status.OK:
 		return x.c.fail("AUTH", cause)
+	case status.Code != "":
+		// Not only "aborted", as it must be: the server says why.
+		return fmt.Errorf("%w: %w", cause, status.Err("AUTH"))
 	}
 	return cause
 }
