@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"restante.example/maildrop"
 	"restante.example/pop3"
@@ -128,6 +129,7 @@ func TestCodesOfRefusedSignIns(t *testing.T) {
 	}{
 		{"directory down", pop3mem.OpSignIn, broken, "-ERR [SYS/TEMP] "},
 		{"directory says", pop3mem.OpSignIn, &pop3.Error{Code: pop3.CodeSysPerm, Text: "moved\r\n+OK away"}, "-ERR [SYS/PERM] moved??+OK away"},
+		{"a long text", pop3mem.OpSignIn, &pop3.Error{Text: strings.Repeat("ñ", 1000)}, "-ERR ñññ"},
 		{"store down", pop3mem.OpOpen, broken, "-ERR [SYS/TEMP] "},
 		{"no maildrop", pop3mem.OpOpen, maildrop.ErrNoMaildrop, "-ERR [SYS/PERM] "},
 		{"no view", pop3mem.OpOpen, maildrop.ErrNoView, "-ERR [SYS/PERM] "},
@@ -145,7 +147,9 @@ func TestCodesOfRefusedSignIns(t *testing.T) {
 			c.want("+OK")
 			for range 5 { // none of them counts as a guess
 				c.ask("USER ana", "+OK")
-				c.ask("PASS secret", test.want)
+				if got := c.ask("PASS secret", test.want); len(got)+2 > pop3.MaxStatus || !utf8.ValidString(got) {
+					t.Errorf("a first line of %d octets: %q", len(got), got)
+				}
 			}
 			got := c.authenticate(sasl.SCRAMClient("SHA-256", "", "ana", "secret", false))
 			if !strings.HasPrefix(got, test.want) {

@@ -118,6 +118,7 @@ func (c *conn) run() {
 	if c.end == "" {
 		c.end = c.converse()
 	}
+	c.letGo()
 	if !c.cut {
 		c.farewell()
 	}
@@ -309,13 +310,7 @@ var farewells = map[Ending]string{
 // finish closes everything and tells that the connection has ended.
 func (c *conn) finish() {
 	c.cancel()
-	var key *viewKey
-	if s := c.session; s != nil {
-		key = &s.key
-		if err := s.snap.Close(); err != nil {
-			c.log(slog.LevelError, "cannot close the maildrop", slog.Any("error", err))
-		}
-	}
+	c.letGo()
 	c.meter.part(partingTime)
 	// Errors of closing: the client is gone, and nothing is left to be told.
 	if c.tls != nil && !c.cut {
@@ -323,7 +318,21 @@ func (c *conn) finish() {
 	}
 	_ = c.meter.Conn.Close()
 	c.summarise()
-	c.server.table.leave(c, key)
+	c.server.table.leave(c)
+}
+
+// letGo gives the maildrop back. It comes before the last answer, so that a
+// client that signs in again at once does not find it in use.
+func (c *conn) letGo() {
+	s := c.session
+	if s == nil || s.gone {
+		return
+	}
+	c.count(func() { s.gone = true })
+	if err := s.snap.Close(); err != nil {
+		c.log(slog.LevelError, "cannot close the maildrop", slog.String("user", s.principal.Name), slog.Any("error", err))
+	}
+	c.server.table.exit(c, s.key)
 }
 
 // interrupt ends the connection from another goroutine; see meter.interrupt.

@@ -338,3 +338,21 @@ func TestListingDoesNotAllocatePerRow(t *testing.T) {
 		t.Errorf("%d allocations for 20,000 rows", n)
 	}
 }
+
+// A refusal in the middle of pipelined answers takes back its own message only.
+func TestDamageAmongPipelinedAnswers(t *testing.T) {
+	for _, size := range []int{10, 3_000, 9_000, 20_000} {
+		body := strings.Repeat("x", size) + "\r\n"
+		o := office(t, body, body, body, body)
+		o.Damage("ana", o.Messages("ana")[2].UID, false)
+		c := dial(t, serve(t, options(o)), "").signIn()
+		c.raw("RETR 1\r\nRETR 2\r\nRETR 3\r\nRETR 4\r\nNOOP\r\n")
+		for n, want := range []string{"+OK", "+OK", "-ERR [SYS/PERM]", "+OK"} {
+			c.want(want)
+			if want == "+OK" && c.text() != body {
+				t.Errorf("size %d: message %d differs", size, n+1)
+			}
+		}
+		c.want("+OK")
+	}
+}

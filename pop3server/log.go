@@ -84,7 +84,7 @@ func (c *conn) info() (SessionInfo, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.session
-	if s == nil {
+	if s == nil || s.gone {
 		return SessionInfo{}, false
 	}
 	return SessionInfo{

@@ -4,8 +4,10 @@
 package pop3server_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,74 +77,64 @@ func TestLimitPerAddress(t *testing.T) {
 }
 
 func TestLimitInAll(t *testing.T) {
-	o := office(t)
-	o.AddUser("bea", "secret")
-	opt := options(o)
-	opt.Limits.Sessions = 2
-	s := serve(t, opt)
-	ana := dial(t, s, "").signIn()
-	bea := dial(t, s, "")
-	bea.want("+OK")
-	bea.ask("USER bea", "+OK")
-	bea.ask("PASS secret", "+OK")
-	c := dial(t, s, "")
-	c.want("-ERR [SYS/TEMP]")
-	c.ended()
-	ana.ask("QUIT", "+OK")
-	ana.ended()
-	waitFor(t, s, 1)
-	dial(t, s, "").want("+OK")
-}
-
-// waitFor waits until so many connections are left.
-func waitFor(t *testing.T, s *pop3server.Server, n int) {
-	t.Helper()
-	for i := 0; ; i++ {
-		if all, _ := s.Connections(); all == n {
-			return
-		}
-		if i == 1000 {
-			t.Fatal("the connections do not end")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := office(t)
+		o.AddUser("bea", "secret")
+		opt := options(o)
+		opt.Limits.Sessions = 2
+		s := serve(t, opt)
+		ana := dial(t, s, "").signIn()
+		bea := dial(t, s, "")
+		bea.want("+OK")
+		bea.ask("USER bea", "+OK")
+		bea.ask("PASS secret", "+OK")
+		c := dial(t, s, "")
+		c.want("-ERR [SYS/TEMP]")
+		c.ended()
+		ana.ask("QUIT", "+OK")
+		ana.ended()
+		synctest.Wait()
+		dial(t, s, "").want("+OK")
+	})
 }
 
 func TestLimitPerUser(t *testing.T) {
-	o := office(t)
-	for i := range 3 {
-		view := maildrop.View(fmt.Sprint("device-", i))
-		if err := o.AddView(t.Context(), "ana", view, time.Time{}); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		o := office(t)
+		for i := range 3 {
+			view := maildrop.View(fmt.Sprint("device-", i))
+			if err := o.AddView(t.Context(), "ana", view, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.AddPassword("ana", string(view), view); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := o.AddPassword("ana", string(view), view); err != nil {
-			t.Fatal(err)
+		opt := options(o)
+		opt.Limits.PerUser = 2
+		s := serve(t, opt)
+		sign := func(i int, want string) *client {
+			t.Helper()
+			c := dial(t, s, "")
+			c.want("+OK")
+			c.ask("USER ana", "+OK")
+			c.ask(fmt.Sprint("PASS device-", i), want)
+			return c
 		}
-	}
-	opt := options(o)
-	opt.Limits.PerUser = 2
-	s := serve(t, opt)
-	sign := func(i int, want string) *client {
-		t.Helper()
-		c := dial(t, s, "")
-		c.want("+OK")
-		c.ask("USER ana", "+OK")
-		c.ask(fmt.Sprint("PASS device-", i), want)
-		return c
-	}
-	first := sign(0, "+OK")
-	sign(1, "+OK")
-	third := sign(2, "-ERR [IN-USE] there are too many sessions")
-	first.ask("QUIT", "+OK")
-	first.ended()
-	waitFor(t, s, 2)
-	third.ask("USER ana", "+OK")
-	third.ask("PASS device-2", "+OK") // so the refusal had let go of the view
+		first := sign(0, "+OK")
+		sign(1, "+OK")
+		third := sign(2, "-ERR [IN-USE] there are too many sessions")
+		first.ask("QUIT", "+OK")
+		first.ended()
+		synctest.Wait()
+		third.ask("USER ana", "+OK")
+		third.ask("PASS device-2", "+OK") // so the refusal had let go of the view
 
-	if err := o.SetLimits("ana", pop3mem.Limits{Sessions: 3}); err != nil {
-		t.Fatal(err)
-	}
-	sign(0, "+OK") // the directory's limit counts
+		if err := o.SetLimits("ana", pop3mem.Limits{Sessions: 3}); err != nil {
+			t.Fatal(err)
+		}
+		sign(0, "+OK") // the directory's limit counts
+	})
 }
 
 func TestWrongCommandsInARow(t *testing.T) {
@@ -270,27 +262,29 @@ type panicking struct{ maildrop.Snapshot }
 func (panicking) Octets() int64 { panic("a fault") }
 
 func TestFaultEndsOneConnection(t *testing.T) {
-	var log lockedBuffer
-	o := office(t, "a\n\n1\n")
-	opt := options(o)
-	opt.Logger = log.logger()
-	s := serve(t, opt)
-	other := dial(t, s, "")
-	other.want("+OK")
-	broken := *opt
-	broken.Store = storeOf(o, func(s maildrop.Snapshot) maildrop.Snapshot { return panicking{s} })
-	s.Reconfigure(&broken)
-	c := dial(t, s, "")
-	c.want("+OK")
-	c.ask("USER ana", "+OK")
-	c.send("PASS secret")
-	c.rest()
-	waitFor(t, s, 1)
-	other.ask("USER ana", "+OK")
-	other.ask("PASS secret", "+OK")
-	if got := log.String(); !strings.Contains(got, "internal error") || !strings.Contains(got, "signin.go") {
-		t.Errorf("the log has no stack: %s", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		o := office(t, "a\n\n1\n")
+		opt := options(o)
+		opt.Logger = log.logger()
+		s := serve(t, opt)
+		other := dial(t, s, "")
+		other.want("+OK")
+		broken := *opt
+		broken.Store = storeOf(o, func(s maildrop.Snapshot) maildrop.Snapshot { return panicking{s} })
+		s.Reconfigure(&broken)
+		c := dial(t, s, "")
+		c.want("+OK")
+		c.ask("USER ana", "+OK")
+		c.send("PASS secret")
+		c.rest()
+		synctest.Wait()
+		other.ask("USER ana", "+OK")
+		other.ask("PASS secret", "+OK")
+		if got := log.String(); !strings.Contains(got, "internal error") || !strings.Contains(got, "signin.go") {
+			t.Errorf("the log has no stack: %s", got)
+		}
+	})
 }
 
 // One line per session, one regular line per refusal, an id on each, and the
@@ -366,5 +360,102 @@ func TestServe(t *testing.T) {
 	}
 	if err := s.Serve(l); err != pop3server.ErrServerClosed {
 		t.Errorf("Serve after Shutdown: %v", err)
+	}
+}
+
+// tired is a listener that fails for a while, as when file descriptors run out.
+type tired struct {
+	net.Listener
+	conns  chan net.Conn
+	fail   int
+	closed chan struct{}
+}
+
+type temporary struct{ error }
+
+func (temporary) Timeout() bool   { return false }
+func (temporary) Temporary() bool { return true }
+
+func (l *tired) Accept() (net.Conn, error) {
+	if l.fail--; l.fail >= 0 {
+		return nil, temporary{errors.New("too many open files")}
+	}
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *tired) Close() error {
+	select {
+	case <-l.closed:
+	default:
+		close(l.closed)
+	}
+	return nil
+}
+
+func TestServeOutlivesTemporaryFailures(t *testing.T) {
+	inTime(t, nil, func(t timed) {
+		l := &tired{conns: make(chan net.Conn), fail: 20, closed: make(chan struct{})}
+		ended := make(chan error)
+		go func() { ended <- t.server.Serve(l) }()
+		mine, theirs := net.Pipe()
+		l.conns <- theirs
+		newClient(t, mine).signIn().ask("QUIT", "+OK")
+		if err := t.server.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != pop3server.ErrServerClosed {
+			t.Errorf("Serve ended with %v", err)
+		}
+	})
+}
+
+func TestServeEndsWhenItsListenerFails(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := serve(t, options(office(t))).Serve(l); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve ended with %v", err)
+	}
+}
+
+// A Unix socket is this machine.
+func TestUnixSocket(t *testing.T) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "pop3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := pop3server.New(options(office(t)))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	conn, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newClient(t, conn).signIn().ask("QUIT", "+OK")
+	s.Close()
+	if err := <-ended; err != pop3server.ErrServerClosed {
+		t.Errorf("Serve ended with %v", err)
+	}
+}
+
+// Whoever has read the answer to QUIT can sign in again at once, also where a
+// user may have one session only.
+func TestSignInRightAfterQuit(t *testing.T) {
+	opt := options(office(t, "a\n\n1\n"))
+	opt.Limits.PerUser = 1
+	s := serve(t, opt)
+	for i := range 100 {
+		c := dial(t, s, "").signIn()
+		if i == 50 {
+			c.ask("DELE 1", "+OK")
+		}
+		c.ask("QUIT", "+OK")
 	}
 }

@@ -27,6 +27,7 @@ type session struct {
 	total     int // messages in snap
 	key       viewKey
 
+	gone           bool // the maildrop was given back
 	retrieved, top int
 	deleted        int   // messages marked
 	deletedOctets  int64 // of those
@@ -177,6 +178,7 @@ func (c *conn) reset() {
 func (c *conn) quit() Ending {
 	s := c.session
 	if s.deleted == 0 {
+		c.letGo()
 		c.ok("bye")
 		return c.flushLast(EndQuit)
 	}
@@ -191,6 +193,7 @@ func (c *conn) quit() Ending {
 	}
 	stayed := s.deleted - removed
 	c.count(func() { s.removed = removed })
+	c.letGo()
 	switch {
 	case errors.Is(err, maildrop.ErrRevoked):
 		return cmp.Or(c.meter.interrupted(), EndRevoked)

@@ -150,8 +150,8 @@ func network(a netip.Addr) netip.Addr {
 }
 
 // reserve counts a session for a user whose credentials were right, and
-// reports false when there are as many as there may be. The connection gives
-// it back by leave or release.
+// reports false when there are as many as there may be. It is given
+// back by exit or release.
 func (t *table) reserve(c *conn, p maildrop.Principal) bool {
 	limit := cmp.Or(p.Sessions, c.opt.Limits.PerUser)
 	t.mu.Lock()
@@ -199,8 +199,18 @@ func (t *table) enter(c *conn, key viewKey, epoch uint64) bool {
 	return true
 }
 
-// leave takes a connection out; key is nil where it was no session.
-func (t *table) leave(c *conn, key *viewKey) {
+// exit ends a session; its connection stays in the table until leave.
+func (t *table) exit(c *conn, key viewKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.views[key] == c {
+		delete(t.views, key)
+	}
+	t.releaseUser(key.maildrop)
+}
+
+// leave takes a connection out.
+func (t *table) leave(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.conns, c)
@@ -210,13 +220,10 @@ func (t *table) leave(c *conn, key *viewKey) {
 	case countedEvicted:
 		t.evicted--
 	}
-	if key != nil {
-		if t.views[*key] == c {
-			delete(t.views, *key)
-		}
-		t.releaseUser(key.maildrop)
+	if t.isDown && len(t.conns) == 0 && !t.ended {
+		t.ended = true
+		close(t.drained)
 	}
-	t.finish()
 }
 
 // counted says under which heading a connection is counted.
@@ -228,14 +235,6 @@ const (
 	countedSession
 	countedEvicted
 )
-
-// finish closes drained when nothing is left of a server that is down.
-func (t *table) finish() {
-	if t.isDown && len(t.conns) == 0 && !t.ended {
-		t.ended = true
-		close(t.drained)
-	}
-}
 
 // shut takes the server down; hard ends also what is in the middle of a reply.
 func (t *table) shut(why Ending, hard bool) {
@@ -251,13 +250,16 @@ func (t *table) shut(why Ending, hard bool) {
 	for c := range t.conns {
 		c.interrupt(why, hard)
 	}
-	t.finish()
+	if len(t.conns) == 0 && !t.ended {
+		t.ended = true
+		close(t.drained)
+	}
 }
 
 func (t *table) counts() (all, unauthenticated int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.conns), len(t.conns) - len(t.views)
+	return len(t.conns), len(t.waiting)
 }
 
 // signedIn returns the sessions in the order in which they connected.

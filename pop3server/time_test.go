@@ -237,6 +237,29 @@ func TestSilentSessionIsTakenOver(t *testing.T) {
 	})
 }
 
+// A session that is taken over does not count among the user's any more.
+func TestTakeOverAtTheUsersLimit(t *testing.T) {
+	inTime(t, func(opt *pop3server.Options) { opt.Limits.PerUser = 1 }, func(t timed) {
+		dial(t, t.server, "").signIn()
+		time.Sleep(time.Hour / 10)
+		dial(t, t.server, "").signIn().ask("STAT", "+OK 2 ")
+	})
+}
+
+// Take-over can be switched off, and its time be set.
+func TestTakeOverIsSettable(t *testing.T) {
+	for after, want := range map[time.Duration]string{-1: "-ERR [IN-USE]", 9 * time.Minute: "-ERR [IN-USE]", 7 * time.Minute: "+OK"} {
+		inTime(t, func(opt *pop3server.Options) { opt.Timeouts.TakeOver = after }, func(t timed) {
+			dial(t, t.server, "").signIn()
+			time.Sleep(8 * time.Minute)
+			c := dial(t, t.server, "")
+			c.want("+OK")
+			c.ask("USER ana", "+OK")
+			c.ask("PASS secret", want)
+		})
+	}
+}
+
 // A device's own view is taken over from any address: phones change theirs.
 func TestNamedViewIsTakenOverFromAnywhere(t *testing.T) {
 	inTime(t, everywhere, func(t timed) {
