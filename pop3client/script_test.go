@@ -64,6 +64,12 @@ func play(server net.Conn, conversation string) error {
 			if got != text+"\r\n" {
 				return fmt.Errorf("got %q, want %q", got, text)
 			}
+		case line == "X: the client leaves":
+			_, err := r.ReadByte()
+			if err == nil {
+				return errors.New("the client said something")
+			}
+			return nil
 		default:
 			return fmt.Errorf("line %q", line)
 		}
