@@ -20,7 +20,9 @@ import (
 // be taken back as long as it fits in.
 const batch = writeBuffer / 4
 
-// retrCommand sends a message. RFC 1939 section 5, RETR.
+// retrCommand sends a message. RFC 1939 section 5, RETR. One that was received
+// with SMTPUTF8 goes out as it is stored, as long as there is no UTF8 command
+// for a client to ask for it with (RFC 6856).
 func (c *conn) retrCommand(cmd pop3.Command) Ending {
 	n, end, ok := c.message(cmd)
 	if !ok {
