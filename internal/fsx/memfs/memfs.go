@@ -137,14 +137,14 @@ func pathError(op, name string, err error) error {
 
 // walk finds a node. The caller holds the lock.
 func (f *FS) walk(name string) (*node, error) {
-	if !fs.ValidPath(name) {
-		return nil, syscall.EINVAL
-	}
 	n := f.node
 	if name == "." {
 		return n, nil
 	}
 	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." {
+			return nil, syscall.EINVAL
+		}
 		if n.typ != fsx.TypeDir {
 			return nil, syscall.ENOTDIR
 		}
