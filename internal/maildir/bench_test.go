@@ -97,6 +97,7 @@ func BenchmarkOpenFirst(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
 				dir := b.TempDir()
 				fill(b, dir, n, kind.file)
+				defer reportCPU(b)()
 				for b.Loop() {
 					s := benchStore(b, dir)
 					sn := mustOpen(b, s)
@@ -123,6 +124,7 @@ func BenchmarkOpenRestarted(b *testing.B) {
 			if err := s.Close(); err != nil {
 				b.Fatal(err)
 			}
+			defer reportCPU(b)()
 			for b.Loop() {
 				s := benchStore(b, dir)
 				sn := mustOpen(b, s)

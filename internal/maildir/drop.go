@@ -121,7 +121,6 @@ func (d *drop) load(ctx context.Context) error {
 		d.list = nil
 		return err
 	}
-	d.learnt = 0
 	d.loaded = true
 	d.cleanTemp()
 	d.finish(ctx)
@@ -304,7 +303,6 @@ func (d *drop) loadIndex() map[string]fact {
 func (d *drop) saveIndex() {
 	d.mu.Lock()
 	l, learnt := d.list, d.learnt
-	d.learnt = 0
 	d.mu.Unlock()
 	if learnt == 0 || l == nil {
 		return
