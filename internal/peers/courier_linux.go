@@ -47,6 +47,7 @@ func Courier(t testing.TB, messages []string) *POP3Server {
 		pair = append(pair, text...)
 	}
 	j.write(t, "/etc/courier/pop3d.pem", string(pair), 0o600)
+	give(t, j.path("/etc/courier/pop3d.pem"), courierID, courierID)
 
 	start(t, func() bool {
 		_, err := os.Stat(j.path("/run/courier/authdaemon/socket"))

@@ -34,14 +34,8 @@ func Cyrus(t testing.TB, messages []string) *POP3Server {
 		j.take(t, found[0])
 	}
 	cert, key := certificate(t, Dir(t))
-	for inside, from := range map[string]string{"/etc/cert.pem": cert, "/etc/key.pem": key} {
-		text, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		j.write(t, inside, string(text), 0o600)
-		give(t, j.path(inside), uid, gid)
-	}
+	j.put(t, cert, "/etc/cert.pem", uid, gid)
+	j.put(t, key, "/etc/key.pem", uid, gid)
 	for _, dir := range []string{"/var/lib/cyrus", "/var/lib/cyrus/socket", "/var/lib/cyrus/db", "/var/spool/cyrus/mail", "/run/saslauthd"} {
 		if err := os.MkdirAll(j.path(dir), 0o755); err != nil {
 			t.Fatal(err)

@@ -43,6 +43,9 @@ type jail struct {
 	libs []string // where the tree has libraries
 }
 
+// courierID is the user as whom Courier's TLS program runs in a jail.
+const courierID = 64997
+
 // newJail makes a root directory with one user, whose mail belongs to uid and
 // gid and whose home is /home/ana. It needs root.
 func newJail(t testing.TB, tree string, uid, gid int) *jail {
@@ -63,10 +66,10 @@ func newJail(t testing.TB, tree string, uid, gid int) *jail {
 	hash := strings.TrimSpace(run(t, Need(t, "openssl"), "passwd", "-6", thePassword))
 	id := itoa(uid) + ":" + itoa(gid)
 	j.write(t, "/etc/passwd", "root:x:0:0::/root:/bin/sh\n"+theUser+":x:"+id+"::/home/"+theUser+":/bin/sh\n"+
-		"popa3d:x:64998:64998::/var/empty:/bin/false\ncourier:x:64997:64997::/var/empty:/bin/false\n", 0o644)
+		"popa3d:x:64998:64998::/var/empty:/bin/false\ncourier:x:"+itoa(courierID)+":"+itoa(courierID)+"::/var/empty:/bin/false\n", 0o644)
 	j.write(t, "/etc/shadow", "root:*:19000::::::\n"+theUser+":"+hash+":19000::::::\n"+
 		"popa3d:*:19000::::::\ncourier:*:19000::::::\n", 0o600)
-	j.write(t, "/etc/group", "root:x:0:\nmail:x:8:\n"+theUser+":x:"+itoa(gid)+":\npopa3d:x:64998:\ncourier:x:64997:\n", 0o644)
+	j.write(t, "/etc/group", "root:x:0:\nmail:x:8:\n"+theUser+":x:"+itoa(gid)+":\npopa3d:x:64998:\ncourier:x:"+itoa(courierID)+":\n", 0o644)
 	j.write(t, "/etc/nsswitch.conf", "passwd: files\nshadow: files\ngroup: files\nhosts: files\n", 0o644)
 	j.write(t, "/etc/hosts", "127.0.0.1 localhost\n", 0o644)
 	for path, mode := range map[string]os.FileMode{
@@ -97,6 +100,17 @@ func (j *jail) path(inside string) string { return filepath.Join(j.root, inside)
 func (j *jail) write(t testing.TB, inside, text string, mode os.FileMode) {
 	t.Helper()
 	writeFile(t, j.path(inside), text, mode)
+}
+
+// put copies a file of the test into the jail, where uid and gid alone read it.
+func (j *jail) put(t testing.TB, from, inside string, uid, gid int) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.write(t, inside, string(text), 0o600)
+	give(t, j.path(inside), uid, gid)
 }
 
 // usePAM lets a service of the jail check passwords by its shadow file.

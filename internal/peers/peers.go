@@ -30,6 +30,8 @@ func packageOf(program string) string {
 		return "dovecot-pop3d"
 	case "postconf", "postqueue":
 		return "postfix"
+	case "script":
+		return "bsdutils"
 	}
 	return program
 }

@@ -33,7 +33,7 @@ func TestPOP3Servers(t *testing.T) {
 		{"Courier", Courier, true},
 		{"Cyrus", Cyrus, true},
 		{"popa3d", Popa3d, false},
-		{"mailutils", Mailutils, false},
+		{"mailutils", Mailutils, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := c.start(t, messages)
@@ -51,8 +51,10 @@ func TestPOP3Servers(t *testing.T) {
 				t.Fatalf("POP3S is at %q", server.TLSAddr)
 			}
 			if c.tls {
-				if got := collect(t, dial(t, server, true), server, ""); !slices.Equal(got, want) {
-					t.Errorf("by POP3S it hands out %.200q", got)
+				for name, conn := range map[string]net.Conn{"POP3S": dial(t, server, true), "STLS": stls(t, server)} {
+					if got := collect(t, conn, server, ""); !slices.Equal(withoutNotes(got), want) {
+						t.Errorf("by %s it hands out %.200q", name, got)
+					}
 				}
 			}
 		})
@@ -67,30 +69,74 @@ func lines(texts []string) []string {
 	return texts
 }
 
-func dial(t *testing.T, server *POP3Server, secure bool) net.Conn {
-	t.Helper()
-	if !secure {
-		conn, err := net.Dial("tcp", server.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return conn
+// withoutNotes takes off what servers with an mbox write into messages.
+func withoutNotes(texts []string) []string {
+	for i := range texts {
+		texts[i] = mboxFields.ReplaceAllString(texts[i], "")
 	}
+	return texts
+}
+
+func config(t *testing.T, server *POP3Server) *tls.Config {
+	t.Helper()
 	ca, err := os.ReadFile(server.CA)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	conn, err := tls.Dial("tcp", server.TLSAddr, &tls.Config{RootCAs: pool})
+	return &tls.Config{RootCAs: pool, ServerName: "localhost"}
+}
+
+func dial(t *testing.T, server *POP3Server, secure bool) net.Conn {
+	t.Helper()
+	if secure {
+		conn, err := tls.Dial("tcp", server.TLSAddr, config(t, server))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	conn, err := net.Dial("tcp", server.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return conn
 }
 
-// collect retrieves every message, with LF line ends and without the header
-// lines that some servers add, and deletes one.
+// stls begins TLS on the plain port. What it returns greets once more, as a
+// connection that has just been made does, so that collect can have it.
+func stls(t *testing.T, server *POP3Server) net.Conn {
+	t.Helper()
+	conn := dial(t, server, false)
+	in := bufio.NewReader(conn)
+	if s, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(s, "+OK") {
+		t.Fatalf("the greeting is %q, %v", s, err)
+	}
+	io.WriteString(conn, "STLS\r\n")
+	if s, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(s, "+OK") || in.Buffered() > 0 {
+		t.Fatalf("STLS was answered %q, %v", s, err)
+	}
+	secure := tls.Client(conn, config(t, server))
+	if err := secure.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return greeted{secure, strings.NewReader("+OK\r\n")}
+}
+
+type greeted struct {
+	net.Conn
+	greeting *strings.Reader
+}
+
+func (g greeted) Read(p []byte) (int, error) {
+	if g.greeting.Len() > 0 {
+		return g.greeting.Read(p)
+	}
+	return g.Conn.Read(p)
+}
+
+// collect retrieves every message, with LF line ends, and deletes one.
 func collect(t *testing.T, conn net.Conn, server *POP3Server, remove string) []string {
 	t.Helper()
 	defer conn.Close()
