@@ -33,7 +33,7 @@ var (
 	// not have been done.
 	ErrQuitLost = errors.New("pop3client: no reply to QUIT: deletions may or may not have been done")
 	// ErrTooSlow: the server sends less than Options.MinRate.
-	ErrTooSlow = errors.New("pop3client: the server sends too slowly")
+	ErrTooSlow = errors.New("the server sends too slowly")
 	// ErrNoCapabilities: CAPA was not answered in time; Options.SkipCapabilities
 	// on a new connection goes on without it.
 	ErrNoCapabilities = errors.New("pop3client: the server does not answer CAPA")
@@ -52,13 +52,13 @@ var (
 
 // LimitError says which bound the server exceeded.
 type LimitError struct {
-	What  string // "status line", "listing", "message", ...
+	What  string // "status line", "listing", "message 1", ...
 	Limit int64  // octets, or rows for "listing"
 }
 
 // Error names the bound.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("pop3client: %s exceeds the limit of %d", e.What, e.Limit)
+	return fmt.Sprintf("the server's %s exceeds the limit of %d", e.What, e.Limit)
 }
 
 // Is makes errors.Is(err, ErrLimit) true.
@@ -72,11 +72,7 @@ type ProtocolError struct {
 
 // Error shows what came.
 func (e *ProtocolError) Error() string {
-	command := e.Command
-	if command == "" {
-		command = "the greeting"
-	}
-	return fmt.Sprintf("pop3client: %s: not a POP3 reply: %q", command, e.Line)
+	return fmt.Sprintf("not a POP3 reply: %q", e.Line)
 }
 
 // Is makes errors.Is(err, ErrProtocol) true.

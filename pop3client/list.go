@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func (c *Client) one(ctx context.Context, command string, n int, parse func([]by
 	}
 	row := parse([]byte(status.Text))
 	if row.Number != n {
-		return Row{}, &ProtocolError{Command: command, Line: shown(status.Text)}
+		return Row{}, fmt.Errorf("pop3client: %s: %w", command, &ProtocolError{Command: command, Line: shown(status.Text)})
 	}
 	return row, nil
 }
