@@ -105,7 +105,7 @@ func ExampleClient_RetrAll() {
 	}
 	// Output:
 	// 1 24
-	// 2 34
+	// 2 35
 }
 
 // The choice of mechanism sees what the server offers and whether there is
