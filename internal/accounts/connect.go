@@ -1,0 +1,86 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package accounts
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"restante.example/collect"
+	"restante.example/pop3client"
+)
+
+// Options returns the options of a connection to the server.
+func (a *Account) Options() (pop3client.Options, error) {
+	opt := pop3client.Options{
+		Timeout: time.Duration(a.Timeout), PinSHA256: a.Pin,
+		InsecureLocalPassword: a.TLS == "none", InsecurePassword: a.TLS == "none" && a.InsecurePassword,
+	}
+	if a.Proxy != "" {
+		dialer, err := pop3client.SOCKS5(a.Proxy, nil, nil)
+		if err != nil {
+			return opt, fmt.Errorf("proxy: %w", err)
+		}
+		opt.Dialer = dialer
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a.MinTLS == "1.3" {
+		config.MinVersion = tls.VersionTLS13
+	}
+	if a.CA != "" {
+		pem, err := os.ReadFile(a.CA)
+		if err != nil {
+			return opt, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return opt, fmt.Errorf("%s holds no certificate in PEM form", a.CA)
+		}
+	}
+	if a.ClientCert != "" {
+		cert, err := tls.LoadX509KeyPair(a.ClientCert, a.ClientKey)
+		if err != nil {
+			return opt, fmt.Errorf("client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{cert}
+	}
+	opt.TLS = config
+	return opt, nil
+}
+
+// Dial connects as the account says.
+func (a *Account) Dial() collect.Dial {
+	switch a.TLS {
+	case "none":
+		return collect.DialInsecure(a.Address())
+	case "stls":
+		return collect.DialSTLS(a.Address())
+	}
+	return collect.DialTLS(a.Address())
+}
+
+// SignIn connects and signs in, for a look without collecting.
+func (a *Account) SignIn(ctx context.Context, from Source) (*pop3client.Client, error) {
+	opt, err := a.Options()
+	if err != nil {
+		return nil, err
+	}
+	cred, err := a.Credentials(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.Dial()(ctx, &opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SignIn(ctx, cred); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
