@@ -1,0 +1,282 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package interop
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"restante.example/internal/peers"
+)
+
+// restanted is the path of the command, built by TestMain for this run.
+var restanted string
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "interop")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	restanted = filepath.Join(dir, "restanted")
+	if out, err := exec.Command("go", "build", "-o", restanted, "restante.example/cmd/restanted").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building restanted: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// patience is how long a program may take for what it does in milliseconds on an
+// idle machine. What is broken shows by its exit or its output long before.
+const patience = 60 * time.Second
+
+// sender is who all mail of the tests is from.
+const sender = "bea@example.net"
+
+// office is a running restanted.
+type office struct {
+	data string
+	log  *logBuffer
+	// Where it listens, from its ready file.
+	POP3   string
+	POP3S  string
+	LMTP   string
+	CAFile string `json:"ca_file"`
+}
+
+// openOffice starts restanted with a new data directory; it is ended with the
+// test, in good order or the test fails.
+func openOffice(t *testing.T, flags ...string) *office {
+	t.Helper()
+	dir := peers.Dir(t)
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return startOffice(t, dir, data, "", flags...)
+}
+
+// startOffice starts restanted on a data directory; more is what its
+// configuration says in [listen].
+func startOffice(t *testing.T, dir, data, more string, flags ...string) *office {
+	t.Helper()
+	o := &office{data: data, log: newLogBuffer()}
+	config, ready := filepath.Join(dir, "restanted.toml"), filepath.Join(dir, "ready.json")
+	writeFile(t, config, fmt.Sprintf("data = %q\nlog_format = \"json\"\nlog_level = \"debug\"\nhostname = \"localhost\"\n[listen]\n%s\n", data, more))
+	args := append([]string{"serve", "--config", config, "--ready-file", ready,
+		"--pop3", "127.0.0.1:0", "--pop3s", "127.0.0.1:0"}, flags...)
+	cmd := exec.Command(restanted, args...)
+	cmd.Stdout, cmd.Stderr = o.log, o.log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Errorf("restanted ended before its time: %v\n%s", err, o.log)
+			return
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("restanted: %v\n%s", err, o.log)
+			}
+		case <-time.After(patience):
+			t.Errorf("restanted does not end:\n%s", o.log)
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+		if t.Failed() {
+			t.Logf("restanted said:\n%s", o.log)
+		}
+	})
+	waitFor(t, "the ready file", func() bool {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("restanted ended: %v\n%s", err, o.log)
+		default:
+		}
+		text, err := os.ReadFile(ready)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		if err == nil {
+			err = json.Unmarshal(text, o)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	return o
+}
+
+// password is that of every user; it has in it what configuration files quote.
+const password = `open sesame #1%`
+
+// account is what a person types into a mail program.
+type account struct {
+	user string
+	// TLS is "none", "stls" or "implicit".
+	tls  string
+	port string
+	ca   string
+}
+
+// add adds the user and returns the settings to reach the mail.
+func (o *office) add(t *testing.T, user, tls string) account {
+	t.Helper()
+	o.run(t, password+"\n", "user", "add", user, "--password-stdin")
+	address := o.POP3
+	if tls == "implicit" {
+		address = o.POP3S
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account{user: user, tls: tls, port: port, ca: o.CAFile}
+}
+
+// deliver takes a message in through the pipe.
+func (o *office) deliver(t *testing.T, message string, users ...string) {
+	t.Helper()
+	o.run(t, message, append([]string{"deliver", "-f", sender}, users...)...)
+}
+
+// run runs a command of restanted on the office.
+func (o *office) run(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), restanted, append(args, "--data", o.data)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("restanted %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// held returns what lies in the Maildir of a user, whatever the server says of
+// it.
+func (o *office) held(t *testing.T, user string) []string {
+	t.Helper()
+	local, domain, _ := strings.Cut(user, "@")
+	return readMaildir(t, filepath.Join(o.data, "mail", domain, local, "Maildir"))
+}
+
+// session is the line that restanted logs of a session that has ended.
+type session struct {
+	Msg, User, TLS, Mechanism, End string
+	Retrieved, Top, Deleted, Left  int
+}
+
+// sessions returns the sessions of a user that have ended, and waits until
+// there are so many.
+func (o *office) sessions(t *testing.T, user string, n int) []session {
+	t.Helper()
+	var list []session
+	waitFor(t, fmt.Sprintf("%d sessions of %s", n, user), func() bool {
+		list = nil
+		for line := range strings.Lines(o.log.String()) {
+			var s session
+			if err := json.Unmarshal([]byte(line), &s); err != nil {
+				t.Fatalf("the log has %q: %v", line, err)
+			}
+			if s.Msg == "session ended" && s.User == user {
+				list = append(list, s)
+			}
+		}
+		return len(list) >= n
+	})
+	return list
+}
+
+// readMaildir returns the messages of a Maildir, in no particular order.
+func readMaildir(t *testing.T, path string) []string {
+	t.Helper()
+	messages := []string{}
+	for _, sub := range []string{"new", "cur"} {
+		messages = append(messages, readDir(t, filepath.Join(path, sub))...)
+	}
+	return messages
+}
+
+// readDir returns what the files of a directory hold; none where it is not
+// there.
+func readDir(t *testing.T, path string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(path, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, string(text))
+	}
+	return list
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitFor waits until something is so.
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
+
+// logBuffer collects whole lines of output and may be read meanwhile.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func newLogBuffer() *logBuffer { return &logBuffer{} }
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// String returns the lines that are whole.
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.buf.String()
+	return text[:strings.LastIndexByte(text, '\n')+1]
+}

@@ -1,0 +1,214 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package interop
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// program is a mail program that collects.
+type program struct {
+	// letters are what it is given; nil means the corpus.
+	letters []letter
+	// transports that it knows; nil means all.
+	transports []string
+	// stored is what it makes of a message as restanted hands it out, by its own
+	// documentation.
+	stored func(a account, message string) string
+	// remembers is true where it knows in a later run what it has collected and
+	// left on the server.
+	remembers bool
+	// collect runs it once and returns what it has newly filed.
+	collect func(t *testing.T, r run) []string
+}
+
+// run is one collection.
+type run struct {
+	account
+	// home is the directory of the person, kept from one run to the next; out is
+	// empty.
+	home, out string
+	// remove says that what was collected is to be deleted on the server.
+	remove bool
+}
+
+// collects has a program collect in each transport: leaving everything, again,
+// again after one more letter has come, and at last, as somebody who remembers
+// nothing, deleting.
+func (p program) collects(t *testing.T) {
+	t.Parallel()
+	letters, transports := p.letters, p.transports
+	if letters == nil {
+		letters = corpus()
+	}
+	if transports == nil {
+		transports = []string{"none", "stls", "implicit"}
+	}
+	o := openOffice(t)
+	var accounts []account
+	var users []string
+	for _, tls := range transports {
+		users = append(users, tls+"@example.org")
+		accounts = append(accounts, o.add(t, tls+"@example.org", tls))
+	}
+	for _, l := range letters {
+		o.deliver(t, l.text, users...)
+	}
+	late := letter{"late", header("late") + "\r\none more\r\n"}
+	t.Run("transport", func(t *testing.T) {
+		for _, a := range accounts {
+			t.Run(a.tls, func(t *testing.T) {
+				t.Parallel()
+				p.collectsFrom(t, o, a, letters, late)
+			})
+		}
+	})
+}
+
+func (p program) collectsFrom(t *testing.T, o *office, a account, letters []letter, late letter) {
+	var kept, stored []string
+	add := func(l letter) string {
+		kept = append(kept, wire(a.user, l.text))
+		stored = append(stored, p.stored(a, wire(a.user, l.text)))
+		return stored[len(stored)-1]
+	}
+	for _, l := range letters {
+		add(l)
+	}
+	home, runs := newDir(t), 0
+	step := func(what string, remove bool, want []string) {
+		t.Helper()
+		runs++
+		got := p.collect(t, run{account: a, home: home, out: newDir(t), remove: remove})
+		same(t, what+", collected", got, want)
+		if remove {
+			kept = nil
+		}
+		same(t, what+", on the server", o.held(t, a.user), kept)
+		p.checkSession(t, o, a, what, runs, remove, len(stored))
+	}
+	step("leaving", false, stored)
+	again := stored
+	if p.remembers {
+		again = nil
+	}
+	step("again", false, again)
+	o.deliver(t, late.text, a.user)
+	one := add(late)
+	if p.remembers {
+		again = []string{one}
+	} else {
+		again = stored
+	}
+	step("one more", false, again)
+	home = newDir(t)
+	step("deleting", true, stored)
+}
+
+// checkSession holds what the server says of the runs against what was asked
+// for. A program may need several sessions for a run, but none is to be cut.
+func (p program) checkSession(t *testing.T, o *office, a account, what string, runs int, remove bool, total int) {
+	t.Helper()
+	list := o.sessions(t, a.user, runs)
+	for _, s := range list {
+		if (s.TLS == "") != (a.tls == "none") {
+			t.Errorf("%s: with TLS %q, asked for %s", what, s.TLS, a.tls)
+		}
+	}
+	last := list[len(list)-1]
+	switch {
+	case remove && (last.Deleted == 0 || last.Left != 0):
+		t.Errorf("%s: the server says %+v", what, last)
+	case !remove && (last.Deleted != 0 || last.Left != total):
+		t.Errorf("%s: the server says %+v", what, last)
+	}
+}
+
+// newDir returns a directory of its own with a short name, as some programs
+// want it.
+func newDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// result is how a program ended.
+type result struct {
+	code   int
+	output string
+}
+
+// execute runs a program to its end, in the home directory and with no other
+// environment than a person has.
+func execute(t *testing.T, home, stdin, path string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = home
+	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TERM=xterm", "LANG=C.UTF-8", "USER=ana", "LOGNAME=ana"}
+	cmd.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if cmd.ProcessState == nil || ctx.Err() != nil {
+		t.Fatalf("%s: %v, %v\n%s", path, err, ctx.Err(), &out)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String()}
+}
+
+// must fails the test unless the program ended with one of the codes.
+func (r result) must(t *testing.T, codes ...int) result {
+	t.Helper()
+	for _, c := range codes {
+		if r.code == c {
+			return r
+		}
+	}
+	t.Fatalf("exit code %d\n%s", r.code, r.output)
+	return r
+}
+
+// inbox makes the folders of a Maildir.
+func inbox(t *testing.T, dir string) string {
+	t.Helper()
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// onOff writes a switch of a configuration file.
+func onOff(on bool, yes, no string) string {
+	if on {
+		return yes
+	}
+	return no
+}
+
+// url writes the address of message n, or of the maildrop where n is 0.
+func (a account) url(n int) string {
+	scheme := onOff(a.tls == "implicit", "pop3s", "pop3")
+	if n == 0 {
+		return fmt.Sprintf("%s://localhost:%s/", scheme, a.port)
+	}
+	return fmt.Sprintf("%s://localhost:%s/%d", scheme, a.port, n)
+}

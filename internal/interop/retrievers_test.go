@@ -1,0 +1,166 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"restante.example/internal/peers"
+)
+
+// TestMpop: into a Maildir, with the ids of what it has seen in a file.
+func TestMpop(t *testing.T) {
+	mpop := peers.Need(t, "mpop")
+	program{
+		stored: unix, remembers: true,
+		letters: append(corpus(), nulLetter(), returnsLetter(), longLetter()),
+		collect: func(t *testing.T, r run) []string {
+			writeFile(t, filepath.Join(r.home, "password"), password+"\n")
+			rc := filepath.Join(r.home, "mpoprc")
+			// It refuses to send a password in clear text unless told how.
+			auth := onOff(r.tls == "none", "user", "on")
+			writeFile(t, rc, fmt.Sprintf(`account default
+host localhost
+port %s
+user %s
+passwordeval "cat %s/password"
+auth %s
+tls %s
+tls_starttls %s
+%s
+keep %s
+received_header off
+uidls_file %s/uidls
+delivery maildir %s
+`, r.port, r.user, r.home, auth, onOff(r.tls == "none", "off", "on"), onOff(r.tls == "stls", "on", "off"),
+				onOff(r.tls == "none", "", "tls_trust_file "+r.ca), onOff(r.remove, "off", "on"), r.home, inbox(t, r.out)))
+			execute(t, r.home, "", mpop, "-C", rc).must(t, 0)
+			return readMaildir(t, r.out)
+		},
+	}.collects(t)
+}
+
+// getmailEnds are what getmail takes for the end of a line.
+var getmailEnds = regexp.MustCompile(`\r*\n|\r`)
+
+// TestGetmail: to a program. It knows no STLS. A lone carriage return becomes an
+// end of line, and a header without a body gets its blank line.
+func TestGetmail(t *testing.T) {
+	getmail := peers.Need(t, "getmail")
+	program{
+		remembers: true, transports: []string{"none", "implicit"},
+		stored: func(a account, message string) string {
+			message = getmailEnds.ReplaceAllString(message, "\n")
+			if !strings.Contains(message, "\n\n") {
+				message += "\n"
+			}
+			return message
+		},
+		letters: append(corpus(), nulLetter(), returnsLetter(), longLetter()),
+		collect: func(t *testing.T, r run) []string {
+			writeFile(t, filepath.Join(r.home, "password"), password+"\n")
+			mda := filepath.Join(r.home, "mda")
+			// It misses the end of a program, or of its own child that files into a
+			// Maildir, when that comes before it has begun to wait, and then waits
+			// for a minute.
+			if err := os.WriteFile(mda, []byte("#!/bin/sh\nsleep 0.05\ncat >\"$1/$$\"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			rc := filepath.Join(r.home, "rc")
+			writeFile(t, rc, fmt.Sprintf(`[retriever]
+type = SimplePOP3%sRetriever
+server = localhost
+port = %s
+username = %s
+password_command = ("cat", "%s/password")
+%s
+[destination]
+type = MDA_external
+path = %s
+arguments = ("%s",)
+allow_root_commands = true
+[options]
+read_all = false
+delete = %s
+delivered_to = false
+received = false
+`, onOff(r.tls == "none", "", "SSL"), r.port, r.user, r.home, onOff(r.tls == "none", "", "ca_certs = "+r.ca),
+				mda, r.out, onOff(r.remove, "true", "false")))
+			execute(t, r.home, "", getmail, "--getmaildir", r.home, "--rcfile", rc).must(t, 0)
+			return readDir(t, r.out)
+		},
+	}.collects(t)
+}
+
+// fetch runs fetchmail once, which hands each message to a program.
+func fetch(t *testing.T, fetchmail string, r run) {
+	t.Helper()
+	rc := filepath.Join(r.home, "fetchmailrc")
+	tls := map[string]string{"none": `sslproto ""`, "stls": `sslproto "TLS1.2+"`, "implicit": "ssl"}[r.tls]
+	if r.tls != "none" {
+		tls += " sslcertck sslcertfile " + r.ca
+	}
+	// With the option invisible it adds no Received line.
+	writeFile(t, rc, fmt.Sprintf(`set invisible
+set no syslog
+poll localhost proto pop3 port %s uidl
+  user "%s" password "%s" %s
+  %s norewrite
+  mda "sh -c 'cat > %s/$$'"
+`, r.port, r.user, password, tls, onOff(r.remove, "nokeep fetchall", "keep"), r.out))
+	// It ends with 1 where there is no new mail.
+	execute(t, r.home, "", fetchmail, "-f", rc, "-i", filepath.Join(r.home, "ids"),
+		"--pidfile", filepath.Join(r.home, "pid"), "--nodetach").must(t, 0, 1)
+}
+
+// TestFetchmail: to a program. It takes every carriage return out of a message,
+// its option stripcr, and sets a blank line behind a header without a body.
+func TestFetchmail(t *testing.T) {
+	fetchmail := peers.Need(t, "fetchmail")
+	program{
+		remembers: true,
+		letters:   append(corpus(), nulLetter(), returnsLetter()),
+		stored: func(_ account, message string) string {
+			message = strings.ReplaceAll(message, "\r", "")
+			if !strings.Contains(message, "\n\n") {
+				message += "\n"
+			}
+			return message
+		},
+		collect: func(t *testing.T, r run) []string {
+			fetch(t, fetchmail, r)
+			return readDir(t, r.out)
+		},
+	}.collects(t)
+}
+
+// fetchmailCut is what fetchmail 6.4 writes into a line of more than 8,191 octets:
+// NUL, an octet that it finds in its memory, and LF.
+var fetchmailCut = regexp.MustCompile(`(?s)\x00.\n`)
+
+// TestFetchmailCutsLines: without its cuts a very long line is as it was sent.
+func TestFetchmailCutsLines(t *testing.T) {
+	t.Parallel()
+	fetchmail := peers.Need(t, "fetchmail")
+	o := openOffice(t)
+	a := o.add(t, "ana@example.org", "implicit")
+	o.deliver(t, longLetter().text, a.user)
+	r := run{account: a, home: newDir(t), out: newDir(t)}
+	fetch(t, fetchmail, r)
+	got := readDir(t, r.out)
+	if len(got) != 1 {
+		t.Fatalf("%d messages", len(got))
+	}
+	whole := unix(a, wire(a.user, longLetter().text))
+	same(t, "without the cuts", []string{fetchmailCut.ReplaceAllString(got[0], "")}, []string{whole})
+	if got[0] == whole {
+		t.Log("this fetchmail does not cut long lines: docs/quirks.md can say so")
+	}
+	same(t, "on the server", o.held(t, a.user), []string{wire(a.user, longLetter().text)})
+}
