@@ -228,7 +228,9 @@ const compactAt = 64 << 10
 
 // compactSoon compacts the journal in the background when most of it is over.
 func (d *drop) compactSoon() {
-	if d.jr.Size() < compactAt || d.jr.Size() < 4*d.dec.live() || d.store.begin() != nil {
+	// What is going is over once the directories are flushed.
+	lasting := d.dec.live() - 120*int64(len(d.dec.going))
+	if d.jr.Size() < compactAt || d.jr.Size() < 4*lasting || d.store.begin() != nil {
 		return
 	}
 	go func() {

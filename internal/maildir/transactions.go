@@ -53,6 +53,7 @@ func (x *transactions) do(ctx context.Context, t transaction, commit func() erro
 	}
 	for {
 		x.mu.Lock()
+		x.forget()
 		c := x.known[t]
 		if c == nil {
 			c = &commitment{done: make(chan struct{})}
@@ -86,7 +87,6 @@ func (x *transactions) run(t transaction, c *commitment, commit func() error) er
 		delete(x.known, t)
 	}
 	close(c.done)
-	x.forget()
 	return err
 }
 

@@ -1,0 +1,405 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"restante.example/internal/fsx/memfs"
+	"restante.example/internal/maildir/journal"
+	"restante.example/maildrop"
+)
+
+// office is a store with what it has promised so far. Where droptest knows the
+// contract, this knows the files: other writers, twins, compaction, sweeps.
+type office struct {
+	t     *testing.T
+	clock *clock
+	disk  *memfs.FS
+	store *Store
+	wrong faults
+	// must and may are the messages that each view has to show, and those that
+	// it may show because their step has not been answered.
+	must, may map[maildrop.View]map[string]bool
+	uid       map[string]string // of each message that was ever seen
+	step      string
+	// problem is the first broken promise.
+	problem string
+	crashes int
+}
+
+func newOffice(t *testing.T, wrong faults) *office {
+	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[string]string{},
+		must: map[maildrop.View]map[string]bool{"": {}}, may: map[maildrop.View]map[string]bool{"": {}}}
+	o.disk = memfs.New(memfs.Options{Clock: o.clock.Now})
+	o.start()
+	return o
+}
+
+func (o *office) start() {
+	o.store = storeOn(o.t, o.disk, o.clock.Now)
+	o.store.faults = o.wrong
+}
+
+// crashing runs a step and crashes a copy of the disk at each of its operations.
+func (o *office) crashing(step string, do func()) {
+	o.step = step
+	o.disk.Before(func(op memfs.Op) {
+		if op.Kind.Changes() {
+			o.crash(fmt.Sprintf("before %v %s %s", op.Kind, op.Name, op.To))
+		}
+	})
+	do()
+	o.disk.Before(nil)
+	o.crash("at its end")
+}
+
+func (o *office) crash(where string) {
+	losses := []memfs.Loss{memfs.LoseAll(), memfs.KeepAll()}
+	for range 3 {
+		o.crashes++
+		losses = append(losses, memfs.Torn(uint64(o.crashes)))
+	}
+	for _, loss := range losses {
+		disk := o.disk.Crash(loss)
+		// Twice: what is done at the first start must not undo anything either.
+		for range 2 {
+			s := storeOn(o.t, disk, o.clock.Now)
+			if problem := o.look(s); problem != "" && o.problem == "" {
+				o.problem = fmt.Sprintf("%s, crash %s, %+v: %s", o.step, where, loss, problem)
+			}
+			disk = disk.Crash(memfs.LoseAll())
+		}
+	}
+}
+
+// look says what is wrong with a store, or nothing.
+func (o *office) look(s *Store) string {
+	for _, view := range slices.Sorted(maps.Keys(o.must)) {
+		sn, err := s.Open(context.Background(), "u", view)
+		if err != nil {
+			return fmt.Sprintf("view %q: %v", view, err)
+		}
+		defer sn.Close()
+		seen := map[string]bool{}
+		for n := 1; n <= sn.Len(); n++ {
+			text, err := readAll(sn, n)
+			uid := sn.Info(n).UID
+			switch {
+			case err != nil:
+				return fmt.Sprintf("view %q: %s: %v", view, uid, err)
+			case seen[text]:
+				return fmt.Sprintf("view %q shows %q twice", view, text)
+			case !o.must[view][text] && !o.may[view][text]:
+				return fmt.Sprintf("view %q shows %q", view, text)
+			}
+			for known, u := range o.uid {
+				if known != text && u == uid {
+					return fmt.Sprintf("the UID %s is of %q and was of %q", uid, text, known)
+				}
+			}
+			seen[text] = true
+		}
+		for text := range o.must[view] {
+			if !seen[text] {
+				return fmt.Sprintf("view %q does not show %q", view, text)
+			}
+		}
+	}
+	return ""
+}
+
+func (o *office) deliver(text string) {
+	o.crashing("deliver "+text, func() {
+		for v := range o.must {
+			o.may[v][text+"\r\n"] = true
+		}
+		if err := tryDeliver(o.store, "u", text); err != nil {
+			o.t.Fatal(err)
+		}
+		for v := range o.must {
+			o.must[v][text+"\r\n"] = true
+		}
+	})
+}
+
+// foreign is a delivery by another program, which is durable.
+func (o *office) foreign(name, text string) {
+	dropFile(o.t, o.disk, name, text+"\n")
+	o.clock.add(time.Second)
+	for v := range o.must {
+		o.must[v][text+"\r\n"] = true
+	}
+}
+
+func (o *office) session(view maildrop.View, remove ...int) {
+	o.crashing(fmt.Sprintf("remove %v from view %q", remove, view), func() {
+		sn := openView(o.t, o.store, view)
+		defer sn.Close()
+		var chosen []string
+		for n := 1; n <= sn.Len(); n++ {
+			text, err := readAll(sn, n)
+			if err != nil {
+				o.t.Fatal(err)
+			}
+			if was := o.uid[text]; was != "" && was != sn.Info(n).UID {
+				o.problem = fmt.Sprintf("%q had the UID %s and has %s", text, was, sn.Info(n).UID)
+			}
+			o.uid[text] = sn.Info(n).UID
+			if slices.Contains(remove, n) {
+				chosen = append(chosen, text)
+			}
+		}
+		for _, text := range chosen {
+			delete(o.must[view], text)
+			o.may[view][text] = true
+		}
+		if outcomes, err := sn.Remove(context.Background(), remove); err != nil {
+			o.t.Fatal(outcomes, err)
+		}
+		for _, text := range chosen {
+			delete(o.may[view], text)
+		}
+	})
+}
+
+// day is everything that happens to a maildrop.
+func (o *office) day() {
+	o.deliver("one")
+	o.deliver("two")
+	o.foreign("new/100.foreign", "three")
+	o.session("")
+	o.crashing("add a view", func() {
+		if err := o.store.AddView(context.Background(), "u", "v", time.Time{}); err != nil {
+			o.t.Fatal(err)
+		}
+		o.must["v"], o.may["v"] = maps.Clone(o.must[""]), maps.Clone(o.may[""])
+	})
+	o.session("", 1, 3)
+	o.foreign("cur/100.foreign:2,S", "a twin")
+	o.session("v", 1)
+	o.crashing("sweep", func() {
+		o.clock.add(11 * time.Minute)
+		if err := o.store.Sweep(context.Background(), nil); err != nil {
+			o.t.Fatal(err)
+		}
+	})
+	o.deliver("four")
+	o.crashing("restart", func() {
+		if err := o.store.Close(); err != nil {
+			o.t.Fatal(err)
+		}
+		o.start()
+	})
+	o.session("v", 1, 2)
+	o.session("", 1, 2)
+	o.crashing("drop a view", func() {
+		// Until it is answered the view may be there or not; what it alone held
+		// is not looked for.
+		delete(o.must, "v")
+		for text := range o.must[""] {
+			o.may[""][text] = true
+		}
+		if err := o.store.DropView(context.Background(), "u", "v"); err != nil {
+			o.t.Fatal(err)
+		}
+	})
+	o.session("", 1)
+	o.deliver("five")
+	o.crashing("sweep again", func() {
+		if err := o.store.Sweep(context.Background(), nil); err != nil {
+			o.t.Fatal(err)
+		}
+	})
+	o.session("")
+}
+
+func TestCrashAtEveryOperation(t *testing.T) {
+	o := newOffice(t, faults{})
+	o.day()
+	if o.problem != "" {
+		t.Error(o.problem)
+	}
+	if o.crashes < 300 {
+		t.Errorf("only %d crashes", o.crashes)
+	}
+}
+
+// The test above finds stores that are wrong on purpose.
+func TestCrashFindsWrongStores(t *testing.T) {
+	for name, wrong := range map[string]faults{
+		"the directory is not flushed":       {skipDirFlush: true},
+		"the file is not flushed":            {skipFileFlush: true},
+		"QUIT is answered before the record": {confirmUnsaved: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, wrong)
+			o.deliver("one")
+			o.store.ops.Wait()
+			o.session("", 1)
+			if o.problem == "" {
+				t.Error("it was not noticed")
+			} else {
+				t.Log(o.problem)
+			}
+		})
+	}
+}
+
+// The answer that comes before the message has its name is noticed too; the
+// disk waits so long that it surely comes before.
+func TestCrashFindsEarlyAnswer(t *testing.T) {
+	o := newOffice(t, faults{answerEarly: true})
+	gate := make(chan struct{})
+	o.disk.Before(func(op memfs.Op) {
+		if op.Kind == memfs.Sync {
+			<-gate
+		}
+	})
+	if err := tryDeliver(o.store, "u", "one"); err != nil {
+		t.Fatal(err)
+	}
+	o.disk.Before(nil)
+	o.must[""]["one\r\n"] = true
+	o.crash("after the answer")
+	close(gate)
+	o.store.ops.Wait()
+	if o.problem == "" {
+		t.Error("it was not noticed")
+	}
+}
+
+// A journal that is damaged in its middle stops removals, in clear words, and
+// nothing else: mail comes in and goes out.
+func TestDamagedJournal(t *testing.T) {
+	for _, newer := range []bool{false, true} {
+		c := newClock()
+		f := memfs.New(memfs.Options{Clock: c.Now})
+		s := storeOn(t, f, c.Now)
+		for _, text := range []string{"one", "two", "three"} {
+			deliver(t, s, text)
+		}
+		for range 2 {
+			sn := openView(t, s, "")
+			if _, err := sn.Remove(context.Background(), []int{1}); err != nil {
+				t.Fatal(err)
+			}
+			sn.Close()
+		}
+		if newer {
+			d, err := s.acquire(context.Background(), "u")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.record(journal.Record{Type: 100}); err != nil {
+				t.Fatal(err)
+			}
+			d.give()
+			s.release(d)
+		} else {
+			file, err := f.OpenFile("mail/u/restante.journal", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := file.Write([]byte(strings.Repeat("\x00", 60))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s = storeOn(t, f, c.Now)
+		equal(t, texts(t, s), []string{"three\r\n"})
+		deliver(t, s, "four")
+		sn := openView(t, s, "")
+		outcomes, err := sn.Remove(context.Background(), []int{1})
+		if err == nil || outcomes[0] != maildrop.Kept || !strings.Contains(err.Error(), "mail/u/restante.journal") {
+			t.Errorf("removal with a damaged journal: %v, %v", outcomes, err)
+		}
+		sn.Close()
+		if err := s.AddView(context.Background(), "u", "v", time.Time{}); err == nil {
+			t.Error("a view was added to a damaged journal")
+		}
+		if _, err := s.Open(context.Background(), "u", "v"); err == nil || errors.Is(err, maildrop.ErrNoView) {
+			t.Errorf("a view that may be in the damaged part: %v", err)
+		}
+		equal(t, texts(t, s), []string{"three\r\n", "four\r\n"})
+		// The way out that the error names.
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Remove("mail/u/restante.journal"); err != nil {
+			t.Fatal(err)
+		}
+		s = storeOn(t, f, c.Now)
+		sn = openView(t, s, "")
+		if _, err := sn.Remove(context.Background(), []int{1}); err != nil {
+			t.Error(err)
+		}
+		sn.Close()
+		equal(t, texts(t, s), []string{"four\r\n"})
+	}
+}
+
+// Records that a later version may pass over are kept through a compaction.
+func TestUnknownRecordsAreKept(t *testing.T) {
+	c := newClock()
+	f := memfs.New(memfs.Options{Clock: c.Now})
+	s := storeOn(t, f, c.Now)
+	deliver(t, s, "one")
+	if err := s.AddView(context.Background(), "u", "v", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.acquire(context.Background(), "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.record(journal.Record{Type: 0x80 | 17, Data: []byte("an event")}); err != nil {
+		t.Fatal(err)
+	}
+	d.give()
+	s.release(d)
+	s = storeOn(t, f, c.Now)
+	d, err = s.acquire(context.Background(), "u")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	records := d.dec.records()
+	if last := records[len(records)-1]; last.Type != 0x80|17 || string(last.Data) != "an event" {
+		t.Errorf("%+v", records)
+	}
+	d.give()
+	s.release(d)
+}
+
+// What is not known of an answer is not called kept.
+func TestUnknownOutcome(t *testing.T) {
+	c := newClock()
+	f := memfs.New(memfs.Options{Clock: c.Now})
+	s := storeOn(t, f, c.Now)
+	deliver(t, s, "one")
+	deliver(t, s, "two")
+	sn := openView(t, s, "")
+	f.Inject(func(op memfs.Op) *memfs.Fault {
+		if op.Kind == memfs.Sync || op.Kind == memfs.SyncDir {
+			return &memfs.Fault{Err: syscall.EIO, Done: true}
+		}
+		return nil
+	})
+	outcomes, err := sn.Remove(context.Background(), []int{1})
+	if err == nil || outcomes[0] != maildrop.Unknown {
+		t.Errorf("%v, %v", outcomes, err)
+	}
+	sn.Close()
+	f.Inject(nil)
+	equal(t, texts(t, s), []string{"one\r\n", "two\r\n"})
+}
