@@ -139,7 +139,11 @@ func (s *Server) answer(ctx context.Context, conn net.Conn) {
 	}()
 	r := bufio.NewReaderSize(patientReader{conn}, 32<<10)
 	var q request
-	if err := readJSON(r, kindRequest, maxRequest, &q); err != nil {
+	err := readJSON(r, kindRequest, maxRequest, &q)
+	if err == io.EOF {
+		return // somebody looked whether a server runs
+	}
+	if err != nil {
 		s.log.Warn("a control request cannot be understood", "error", err)
 		return
 	}
