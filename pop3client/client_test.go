@@ -381,6 +381,28 @@ func socksProxy(t *testing.T, target string) (address string, asked <-chan strin
 	return listener.Addr().String(), names
 }
 
+// TestSilentProxy: a proxy that accepts and says nothing holds nobody.
+func TestSilentProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		dialer, err := SOCKS5("127.0.0.1:1080", nil, given{near})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, err = DialTLS(t.Context(), "mail.example.org", &Options{Dialer: dialer, Timeout: 5 * time.Second})
+		if took := time.Since(begin); err == nil || took != 5*time.Second {
+			t.Error(err, took)
+		}
+	})
+}
+
+// given is a dialer of one connection.
+type given struct{ conn net.Conn }
+
+func (g given) DialContext(context.Context, string, string) (net.Conn, error) { return g.conn, nil }
+
 // TestUTF8 asks for it before sign-in, and not after. RFC 6856 section 2.
 func TestUTF8(t *testing.T) {
 	c, err := New(t.Context(), script(t, `

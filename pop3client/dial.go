@@ -63,9 +63,9 @@ func DialInsecure(ctx context.Context, address string, opt *Options) (*Client, e
 // DialUnix connects to the Unix socket at path, in clear text.
 func DialUnix(ctx context.Context, path string, opt *Options) (*Client, error) {
 	o := opt.withDefaults()
-	conn, err := o.Dialer.DialContext(ctx, "unix", path)
+	conn, err := o.connect(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("pop3client: connect: %w", err)
+		return nil, err
 	}
 	return newClient(ctx, conn, opt, peer{local: isLocal(conn.RemoteAddr())})
 }
@@ -80,13 +80,24 @@ func dial(ctx context.Context, address string, port int, opt *Options) (net.Conn
 	if _, err := o.tlsConfig(p.host); err != nil {
 		return nil, p, err
 	}
-	conn, err := o.Dialer.DialContext(ctx, "tcp", net.JoinHostPort(p.host, strconv.Itoa(p.port)))
+	conn, err := o.connect(ctx, "tcp", net.JoinHostPort(p.host, strconv.Itoa(p.port)))
 	if err != nil {
-		return nil, p, fmt.Errorf("pop3client: connect: %w", err)
+		return nil, p, err
 	}
 	// Both must say so: a name may lead through a proxy on this machine.
 	p.local = isLocalHost(p.host) && isLocal(conn.RemoteAddr())
 	return conn, p, nil
+}
+
+// connect bounds the dialling too: a proxy may accept and then say nothing.
+func (o *Options) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	bounded, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	conn, err := o.Dialer.DialContext(bounded, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("pop3client: connect: %w", err)
+	}
+	return conn, nil
 }
 
 // splitAddress takes "host", "host:port", "[::1]", "::1" and "[::1]:port".

@@ -18,8 +18,8 @@ type Dialer interface {
 // Options says how to speak to a server. A nil pointer and zero fields mean
 // the defaults. It is copied when a Client is made.
 type Options struct {
-	// Dialer opens the connections of the Dial functions. Default: a
-	// net.Dialer that gives up after Timeout.
+	// Dialer opens the connections of the Dial functions, with a context that
+	// ends after Timeout. Default: a net.Dialer.
 	Dialer Dialer
 
 	// TLS is the base of the TLS configuration: root certificates, client
@@ -34,8 +34,8 @@ type Options struct {
 	// authorities nor names nor dates are asked.
 	PinSHA256 []string
 
-	// Timeout bounds each read and each write, and the wait for each status
-	// line from its command on. Default: 60 seconds.
+	// Timeout bounds dialling, the TLS handshake, each read, each write, and
+	// the wait for each status line. Default: 60 seconds.
 	Timeout time.Duration
 	// SessionTimeout bounds the whole connection. Default: 6 hours.
 	SessionTimeout time.Duration
@@ -107,7 +107,7 @@ func (o *Options) withDefaults() Options {
 	setDefault(&c.MaxRows, 1_000_000)
 	setDefault(&c.BufferSize, 64<<10)
 	if c.Dialer == nil {
-		c.Dialer = &net.Dialer{Timeout: c.Timeout}
+		c.Dialer = &net.Dialer{}
 	}
 	return c
 }

@@ -13,8 +13,17 @@ import (
 // of a full maildrop, from 1 on.
 type Fault struct {
 	// Name is the fault as it is written in Go, for the names of tests.
-	Name string
-	set  func(*plan)
+	Name     string
+	set      func(*plan)
+	sessions int // of these only; 0: of all
+}
+
+// Sessions restricts a fault to the first n connections, so that a test can
+// see a program come again when all is well. What faults put into the maildrop
+// (huge or odd messages) stays there.
+func (f Fault) Sessions(n int) Fault {
+	f.sessions = n
+	return f
 }
 
 // plan is what all faults together do.
@@ -231,6 +240,19 @@ func ChangedUIDs() Fault {
 	}, "ChangedUIDs")
 }
 
+// MovedUIDs gives each message the unique id of the one behind it, from the
+// second connection on: ids that are known name other messages.
+func MovedUIDs() Fault {
+	return fault(func(p *plan) {
+		p.uid = func(session, n int, uid string) string {
+			if session == 1 {
+				return fmt.Sprintf("moved-%d", n)
+			}
+			return fmt.Sprintf("moved-%d", n+1)
+		}
+	}, "MovedUIDs")
+}
+
 // UIDsWithBlanks has blanks and tabs in and around unique ids.
 func UIDsWithBlanks() Fault {
 	return fault(func(p *plan) {
@@ -329,7 +351,7 @@ func All() []Fault {
 		CutInMessage(2), NoFinalDot(2), RefuseMessage(2), EmptyMessage(2), GoneMessage(2), EndlessMessage(2),
 		HangInMessage(2), HugeLine(2), HugeMessage(2), LFDotLF(2), ManyMessages(20_000),
 		WrongSizes(), AbsurdSizes(), NegativeSizes(), MissingRows(), ShuffledRows(), NoUIDL(), NoTOP(),
-		EndlessUIDL(), EndlessLIST(), DoubledUIDs(), ChangedUIDs(), UIDsWithBlanks(), LongUIDs(), EightBitUIDs(),
+		EndlessUIDL(), EndlessLIST(), DoubledUIDs(), ChangedUIDs(), MovedUIDs(), UIDsWithBlanks(), LongUIDs(), EightBitUIDs(),
 		NoCAPA(), LyingCAPA(), HangingCAPA(), BrokenPipelining(), BrokenSTLS(), InjectedBeforeTLS(),
 		RefuseSignIn(1, "IN-USE"), RefuseSignIn(1, "LOGIN-DELAY"), RefuseSignIn(1, "SYS/TEMP"),
 		IgnoredDELE(), QUITReplyLost(), QUITDropped(), QUITRefused(), HideRetrieved(),

@@ -252,6 +252,23 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestSessions: a restricted fault passes, and mail may come in between.
+func TestSessions(t *testing.T) {
+	s := start(t, &Options{Faults: []Fault{NoFinalDot(1).Sessions(1), MovedUIDs()}, Messages: Numbered(1, 300)})
+	first := "+OK message follows\r\n" + stuffed(t, s.Messages()[0])
+	if got := converse(t, s, 1<<20, signedIn("UIDL 1", "RETR 1", "QUIT")...); got != welcome+"+OK 1 moved-1\r\n"+first {
+		t.Errorf("%q", got)
+	}
+	s.Deliver(Text("new", "new\r\n"))
+	got := converse(t, s, 1<<20, signedIn("UIDL 1", "RETR 1", "RETR 2", "QUIT")...)
+	if got != welcome+"+OK 1 moved-2\r\n"+first+".\r\n+OK message follows\r\nnew\r\n.\r\n+OK bye\r\n" {
+		t.Errorf("%q", got)
+	}
+	if r := s.Records(); len(r) != 2 || r[0].Retrieved != 1 || r[1].Retrieved != 1 {
+		t.Error(r)
+	}
+}
+
 func TestEscapes(t *testing.T) {
 	s := start(t, &Options{Faults: []Fault{TerminalEscapes()}})
 	got := converse(t, s, 1<<20, signedIn("CAPA", "UIDL", "RETR 1", "RETR 9", "QUIT")...)
@@ -423,7 +440,7 @@ func TestAllIsAll(t *testing.T) {
 	}
 	for line := range strings.SplitSeq(string(source), "\n") {
 		name, ok := strings.CutPrefix(line, "func ")
-		if name, _, _ = strings.Cut(name, "("); !ok || !strings.Contains(line, ") Fault {") || name == strings.ToLower(name[:1])+name[1:] {
+		if name, _, _ = strings.Cut(name, "("); !ok || name == "" || !strings.Contains(line, ") Fault {") || name == strings.ToLower(name[:1])+name[1:] {
 			continue
 		}
 		found := false

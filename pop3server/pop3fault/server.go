@@ -21,7 +21,7 @@ import (
 // Options says what the server has and does. Nil and zero fields mean the
 // defaults.
 type Options struct {
-	// Faults are what the server does wrong, all at once.
+	// Faults are what the server does wrong, all at once; see Fault.Sessions.
 	Faults []Fault
 	// Messages is the mail. Default: Numbered(5, 1000).
 	Messages []Message
@@ -53,7 +53,6 @@ type Record struct {
 // number of goroutines.
 type Server struct {
 	opt     Options
-	plan    plan
 	tls     *tls.Config
 	roots   *x509.CertPool
 	ctx     context.Context
@@ -86,21 +85,22 @@ func New(ctx context.Context, opt *Options) (*Server, error) {
 		s.opt.Pace = time.Second
 	}
 	s.opt.Messages = append([]Message(nil), s.opt.Messages...)
+	var all plan
 	for _, f := range s.opt.Faults {
-		f.set(&s.plan)
+		f.set(&all)
 	}
-	if n := s.plan.count; n > 0 {
+	if n := all.count; n > 0 {
 		s.opt.Messages = Numbered(n, 300)
 	}
-	for n, replace := range s.plan.replace {
+	for n, replace := range all.replace {
 		if n < 1 || n > len(s.opt.Messages) {
 			return nil, fmt.Errorf("pop3fault: there is no message %d to spoil", n)
 		}
 		s.opt.Messages[n-1] = replace(n)
 	}
 	for i, m := range s.opt.Messages {
-		if s.plan.escapes != "" {
-			s.opt.Messages[i] = prefixed("X-Escapes: "+s.plan.escapes+"\r\n", m)
+		if all.escapes != "" {
+			s.opt.Messages[i] = prefixed("X-Escapes: "+all.escapes+"\r\n", m)
 		}
 		s.records = append(s.records, Record{UID: m.UID})
 	}
@@ -189,8 +189,27 @@ func (s *Server) Records() []Record {
 	return append([]Record(nil), s.records...)
 }
 
-// Messages returns the mail that the server began with, in order.
-func (s *Server) Messages() []Message { return append([]Message(nil), s.opt.Messages...) }
+// Messages returns the mail that the server ever had, in order.
+func (s *Server) Messages() []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Message(nil), s.opt.Messages...)
+}
+
+// Deliver adds a message behind the others, for sessions that sign in later.
+func (s *Server) Deliver(m Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.Messages = append(s.opt.Messages, m)
+	s.records = append(s.records, Record{UID: m.UID})
+}
+
+// message returns a message by its place in the maildrop, from 0 on.
+func (s *Server) message(index int) Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opt.Messages[index]
+}
 
 // Sessions returns how many connections there were, and SignIns how many times
 // somebody tried to sign in.

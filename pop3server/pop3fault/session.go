@@ -20,6 +20,7 @@ import (
 // by one: the writer keeps them, and reading ends the loop.
 type session struct {
 	*Server
+	plan      plan
 	number    int // of the connection
 	conn      net.Conn
 	r         *bufio.Reader
@@ -38,6 +39,11 @@ const longest = 64 << 10
 
 func newSession(s *Server, conn net.Conn, number int) *session {
 	x := &session{Server: s, number: number, marked: map[int]bool{}, retrieved: map[int]bool{}}
+	for _, f := range s.opt.Faults {
+		if f.sessions == 0 || number <= f.sessions {
+			f.set(&x.plan)
+		}
+	}
 	x.use(conn)
 	return x
 }
@@ -324,7 +330,7 @@ func (x *session) find(arg string) (n, index int, ok bool) {
 }
 
 func (x *session) uidOf(index int) string {
-	uid := x.opt.Messages[index].UID
+	uid := x.message(index).UID
 	if x.plan.uid != nil {
 		return x.plan.uid(x.number, index+1, uid)
 	}
@@ -332,7 +338,7 @@ func (x *session) uidOf(index int) string {
 }
 
 func (x *session) sizeOf(index int) string {
-	size := x.opt.Messages[index].Size
+	size := x.message(index).Size
 	if x.plan.size != nil {
 		return x.plan.size(index+1, size)
 	}

@@ -45,7 +45,7 @@ func (x *session) stat() {
 	count, octets := 0, int64(0)
 	for _, n := range x.numbers() {
 		count++
-		octets += x.opt.Messages[x.shown[n-1]].Size
+		octets += x.message(x.shown[n-1]).Size
 	}
 	x.write(fmt.Sprintf("+OK %d %d\r\n", count, octets))
 }
@@ -91,7 +91,7 @@ func (x *session) retr(arg string) {
 	if !ok {
 		return
 	}
-	mode, m := x.plan.retr[index+1], x.opt.Messages[index]
+	mode, m := x.plan.retr[index+1], x.message(index)
 	switch mode {
 	case retrRefused:
 		x.refuse("this message cannot be retrieved")
@@ -146,7 +146,7 @@ func (x *session) top(arg, lines string) {
 	}
 	if _, index, ok := x.find(arg); ok {
 		x.ok("top follows")
-		x.text(&topReader{src: x.opt.Messages[index].Open(), lines: count})
+		x.text(&topReader{src: x.message(index).Open(), lines: count})
 		x.write(".\r\n")
 	}
 }
