@@ -66,21 +66,20 @@ type office struct {
 // test, in good order or the test fails.
 func openOffice(t *testing.T, flags ...string) *office {
 	t.Helper()
-	dir := peers.Dir(t)
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return startOffice(t, dir, data, "", flags...)
+	return startOffice(t, peers.Dir(t), "", flags...)
 }
 
-// startOffice starts restanted on a data directory; more is what its
-// configuration says in [listen].
-func startOffice(t *testing.T, dir, data, more string, flags ...string) *office {
+// startOffice starts restanted with its data in dir/data, which is made where it
+// is not there, and with more in its configuration.
+func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 	t.Helper()
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		t.Fatal(err)
+	}
 	o := &office{data: data, log: newLogBuffer()}
 	config, ready := filepath.Join(dir, "restanted.toml"), filepath.Join(dir, "ready.json")
-	writeFile(t, config, fmt.Sprintf("data = %q\nlog_format = \"json\"\nlog_level = \"debug\"\nhostname = \"localhost\"\n[listen]\n%s\n", data, more))
+	writeFile(t, config, fmt.Sprintf("data = %q\nlog_format = \"json\"\nlog_level = \"debug\"\nhostname = \"localhost\"\n%s\n", data, more))
 	args := append([]string{"serve", "--config", config, "--ready-file", ready,
 		"--pop3", "127.0.0.1:0", "--pop3s", "127.0.0.1:0"}, flags...)
 	cmd := exec.Command(restanted, args...)
@@ -137,7 +136,8 @@ const password = `open sesame #1%`
 
 // account is what a person types into a mail program.
 type account struct {
-	user string
+	user     string
+	password string
 	// TLS is "none", "stls" or "implicit".
 	tls  string
 	port string
@@ -156,7 +156,7 @@ func (o *office) add(t *testing.T, user, tls string) account {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return account{user: user, tls: tls, port: port, ca: o.CAFile}
+	return account{user: user, password: password, tls: tls, port: port, ca: o.CAFile}
 }
 
 // deliver takes a message in through the pipe.

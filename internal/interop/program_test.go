@@ -204,11 +204,7 @@ func onOff(on bool, yes, no string) string {
 	return no
 }
 
-// url writes the address of message n, or of the maildrop where n is 0.
-func (a account) url(n int) string {
-	scheme := onOff(a.tls == "implicit", "pop3s", "pop3")
-	if n == 0 {
-		return fmt.Sprintf("%s://localhost:%s/", scheme, a.port)
-	}
-	return fmt.Sprintf("%s://localhost:%s/%d", scheme, a.port, n)
+// url writes the address of a message, or of the maildrop where number is empty.
+func (a account) url(number string) string {
+	return fmt.Sprintf("%s://localhost:%s/%s", onOff(a.tls == "implicit", "pop3s", "pop3"), a.port, number)
 }

@@ -21,11 +21,20 @@ func TestMpop(t *testing.T) {
 		stored: unix, remembers: true,
 		letters: append(corpus(), nulLetter(), returnsLetter(), longLetter()),
 		collect: func(t *testing.T, r run) []string {
-			writeFile(t, filepath.Join(r.home, "password"), password+"\n")
-			rc := filepath.Join(r.home, "mpoprc")
-			// It refuses to send a password in clear text unless told how.
-			auth := onOff(r.tls == "none", "user", "on")
-			writeFile(t, rc, fmt.Sprintf(`account default
+			runMpop(t, mpop, r).must(t, 0)
+			return readMaildir(t, r.out)
+		},
+	}.collects(t)
+}
+
+// runMpop runs mpop once.
+func runMpop(t *testing.T, mpop string, r run) result {
+	t.Helper()
+	writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
+	rc := filepath.Join(r.home, "mpoprc")
+	// It refuses to send a password in clear text unless told how.
+	auth := onOff(r.tls == "none", "user", "on")
+	writeFile(t, rc, fmt.Sprintf(`account default
 host localhost
 port %s
 user %s
@@ -39,11 +48,8 @@ received_header off
 uidls_file %s/uidls
 delivery maildir %s
 `, r.port, r.user, r.home, auth, onOff(r.tls == "none", "off", "on"), onOff(r.tls == "stls", "on", "off"),
-				onOff(r.tls == "none", "", "tls_trust_file "+r.ca), onOff(r.remove, "off", "on"), r.home, inbox(t, r.out)))
-			execute(t, r.home, "", mpop, "-C", rc).must(t, 0)
-			return readMaildir(t, r.out)
-		},
-	}.collects(t)
+		onOff(r.tls == "none", "", "tls_trust_file "+r.ca), onOff(r.remove, "off", "on"), r.home, inbox(t, r.out)))
+	return execute(t, r.home, "", mpop, "-C", rc)
 }
 
 // getmailEnds are what getmail takes for the end of a line.
@@ -64,7 +70,7 @@ func TestGetmail(t *testing.T) {
 		},
 		letters: append(corpus(), nulLetter(), returnsLetter(), longLetter()),
 		collect: func(t *testing.T, r run) []string {
-			writeFile(t, filepath.Join(r.home, "password"), password+"\n")
+			writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
 			mda := filepath.Join(r.home, "mda")
 			// It misses the end of a program, or of its own child that files into a
 			// Maildir, when that comes before it has begun to wait, and then waits
@@ -99,7 +105,7 @@ received = false
 }
 
 // fetch runs fetchmail once, which hands each message to a program.
-func fetch(t *testing.T, fetchmail string, r run) {
+func fetch(t *testing.T, fetchmail string, r run) result {
 	t.Helper()
 	rc := filepath.Join(r.home, "fetchmailrc")
 	tls := map[string]string{"none": `sslproto ""`, "stls": `sslproto "TLS1.2+"`, "implicit": "ssl"}[r.tls]
@@ -113,10 +119,9 @@ poll localhost proto pop3 port %s uidl
   user "%s" password "%s" %s
   %s norewrite
   mda "sh -c 'cat > %s/$$'"
-`, r.port, r.user, password, tls, onOff(r.remove, "nokeep fetchall", "keep"), r.out))
-	// It ends with 1 where there is no new mail.
-	execute(t, r.home, "", fetchmail, "-f", rc, "-i", filepath.Join(r.home, "ids"),
-		"--pidfile", filepath.Join(r.home, "pid"), "--nodetach").must(t, 0, 1)
+`, r.port, r.user, r.password, tls, onOff(r.remove, "nokeep fetchall", "keep"), r.out))
+	return execute(t, r.home, "", fetchmail, "-f", rc, "-i", filepath.Join(r.home, "ids"),
+		"--pidfile", filepath.Join(r.home, "pid"), "--nodetach")
 }
 
 // TestFetchmail: to a program. It takes every carriage return out of a message,
@@ -134,7 +139,7 @@ func TestFetchmail(t *testing.T) {
 			return message
 		},
 		collect: func(t *testing.T, r run) []string {
-			fetch(t, fetchmail, r)
+			fetch(t, fetchmail, r).must(t, 0, 1) // 1 is: no new mail
 			return readDir(t, r.out)
 		},
 	}.collects(t)
@@ -152,7 +157,7 @@ func TestFetchmailCutsLines(t *testing.T) {
 	a := o.add(t, "ana@example.org", "implicit")
 	o.deliver(t, longLetter().text, a.user)
 	r := run{account: a, home: newDir(t), out: newDir(t)}
-	fetch(t, fetchmail, r)
+	fetch(t, fetchmail, r).must(t, 0)
 	got := readDir(t, r.out)
 	if len(got) != 1 {
 		t.Fatalf("%d messages", len(got))

@@ -6,7 +6,6 @@ package interop
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -15,42 +14,53 @@ import (
 
 // TestCurl: the numbers from LIST, then every message, over one connection.
 func TestCurl(t *testing.T) {
-	curl := peers.Need(t, "curl")
+	peers.Need(t, "curl")
 	program{
 		stored:  asIs,
 		letters: append(corpus(), nulLetter(), returnsLetter(), longLetter()),
 		collect: func(t *testing.T, r run) []string {
-			config := fmt.Sprintf("silent\nshow-error\nuser = %q\ncacert = %q\n", r.user+":"+password, r.ca)
-			if r.tls == "stls" {
-				config += "ssl-reqd\n"
-			}
-			list := execute(t, r.home, config+fmt.Sprintf("url = %q\n", r.url(0)), curl, "-K", "-").must(t, 0).output
-			var more strings.Builder
-			for line := range strings.Lines(list) {
-				number, _, _ := strings.Cut(line, " ")
-				n, err := strconv.Atoi(number)
-				if err != nil {
-					t.Fatalf("LIST gave %q", list)
-				}
-				fmt.Fprintf(&more, "url = %q\noutput = %q\n", r.url(n), filepath.Join(r.out, number))
-			}
-			execute(t, r.home, config+more.String(), curl, "-K", "-").must(t, 0)
+			numbers := curlAll(t, r)
 			if r.remove {
-				var dele strings.Builder
-				for n := range strings.Count(list, "\n") {
-					fmt.Fprintf(&dele, "next\n%shead\nrequest = \"DELE %d\"\nurl = %q\n", config, n+1, r.url(0))
+				// QUIT comes at the end of a run, once for all these.
+				var urls strings.Builder
+				for _, n := range numbers {
+					fmt.Fprintf(&urls, "next\n%shead\nrequest = \"DELE %s\"\nurl = %q\n", curlConfig(r.account), n, r.url(""))
 				}
-				execute(t, r.home, strings.TrimPrefix(dele.String(), "next\n"), curl, "-K", "-").must(t, 0)
+				execute(t, r.home, strings.TrimPrefix(urls.String(), "next\n"), peers.Need(t, "curl"), "-K", "-").must(t, 0)
 			}
 			return readDir(t, r.out)
 		},
 	}.collects(t)
 }
 
+// curlConfig is how curl reaches an account.
+func curlConfig(a account) string {
+	config := fmt.Sprintf("silent\nshow-error\nuser = %q\ncacert = %q\n", a.user+":"+a.password, a.ca)
+	if a.tls == "stls" {
+		config += "ssl-reqd\n"
+	}
+	return config
+}
+
+// curlAll retrieves everything with curl, a file each, and returns the numbers.
+func curlAll(t *testing.T, r run) []string {
+	t.Helper()
+	curl, config := peers.Need(t, "curl"), curlConfig(r.account)
+	list := execute(t, r.home, config+fmt.Sprintf("url = %q\n", r.url("")), curl, "-K", "-").must(t, 0).output
+	var numbers []string
+	for line := range strings.Lines(list) {
+		n, _, _ := strings.Cut(line, " ")
+		numbers = append(numbers, n)
+		config += fmt.Sprintf("url = %q\noutput = %q\n", r.url(n), filepath.Join(r.out, n))
+	}
+	execute(t, r.home, config, curl, "-K", "-").must(t, 0)
+	return numbers
+}
+
 // script runs one of the scripts of testdata.
 func script(t *testing.T, r run, interpreter, name string) []string {
 	t.Helper()
-	execute(t, r.home, password, interpreter, scriptArgs(t, r, name)...).must(t, 0)
+	execute(t, r.home, r.password, interpreter, scriptArgs(t, r, name)...).must(t, 0)
 	return readDir(t, r.out)
 }
 
@@ -85,7 +95,7 @@ func TestPoplibLongLine(t *testing.T) {
 		o.deliver(t, l, a.user)
 	}
 	r := run{account: a, home: newDir(t), out: newDir(t), remove: true}
-	result := execute(t, r.home, password, python, scriptArgs(t, r, "collect.py")...).must(t, 1)
+	result := execute(t, r.home, r.password, python, scriptArgs(t, r, "collect.py")...).must(t, 1)
 	if !strings.Contains(result.output, "line too long") {
 		t.Errorf("Python says %s", result.output)
 	}
@@ -131,7 +141,7 @@ func TestMutt(t *testing.T) {
 set ssl_force_tls=%s ssl_starttls=%s ssl_verify_host=yes certificate_file="%s"
 set mbox_type=Maildir confirmappend=no confirmcreate=no delete=yes quit=yes wait_key=no move=no resolve=no sleep_time=0
 set folder="%s" record="" header_cache="" message_cachedir=""
-`, r.user, password, onOff(r.tls == "none", "no", "yes"), onOff(r.tls == "stls", "yes", "no"),
+`, r.user, r.password, onOff(r.tls == "none", "no", "yes"), onOff(r.tls == "stls", "yes", "no"),
 				onOff(r.tls == "none", "", r.ca), r.home))
 			box := filepath.Join(r.out, "box")
 			push := fmt.Sprintf(`push "<tag-pattern>~A<enter><tag-prefix>%s%s<enter><quit>"`,
