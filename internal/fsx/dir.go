@@ -4,8 +4,10 @@
 package fsx
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,9 @@ type dir struct {
 	// owner is set when files have to be given to the owner of the directory,
 	// because root works on the data of another.
 	owner *owner
+	// direct is set for a directory that Sub opened, where the system allows to
+	// work on its names without walking to them.
+	direct *direct
 }
 
 type owner struct{ uid, gid int }
@@ -35,6 +40,9 @@ func Dir(name string) (FS, error) {
 }
 
 func (d *dir) OpenFile(name string, flag int) (File, error) {
+	if d.direct != nil && flag == os.O_RDONLY|nonblock && isPlain(name) {
+		return d.direct.open(name)
+	}
 	f, err := d.root.OpenFile(name, flag, 0o600)
 	if err != nil {
 		return nil, err
@@ -52,7 +60,6 @@ func (d *dir) Link(oldname, newname string) error   { return d.root.Link(oldname
 func (d *dir) Rename(oldname, newname string) error { return d.root.Rename(oldname, newname) }
 func (d *dir) Remove(name string) error             { return d.root.Remove(name) }
 func (d *dir) Now() time.Time                       { return time.Now() }
-func (d *dir) Close() error                         { return d.root.Close() }
 func (d *dir) Space() (Space, error)                { return space(d.root) }
 
 func (d *dir) Mkdir(name string) error {
@@ -66,6 +73,9 @@ func (d *dir) Mkdir(name string) error {
 }
 
 func (d *dir) Stat(name string) (Info, error) {
+	if d.direct != nil && isPlain(name) {
+		return d.direct.stat(name)
+	}
 	info, err := d.root.Lstat(name)
 	if err != nil {
 		return Info{}, err
@@ -99,7 +109,21 @@ func (d *dir) Sub(name string) (FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dir{root: root, owner: d.owner}, nil
+	direct, err := openDirect(root)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &dir{root: root, owner: d.owner, direct: direct}, nil
+}
+
+func (d *dir) Close() error {
+	return errors.Join(d.direct.close(), d.root.Close())
+}
+
+// isPlain reports whether a name is that of an entry of the directory itself.
+func isPlain(name string) bool {
+	return name != "." && name != ".." && name != "" && !strings.ContainsAny(name, "/\x00")
 }
 
 // file is a file of the system.

@@ -6,6 +6,7 @@ package fsx_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -88,6 +89,51 @@ func TestFiles(t *testing.T) {
 		if _, err := f.Stat("a/b/c/x"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after Remove: %v", err)
 		}
+		// The same by the handle of the directory that holds the file.
+		c, err := f.Sub("a/b/c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if y, err = f.Stat("a/b/c/y"); err != nil { // The removal changed its time.
+			t.Fatal(err)
+		}
+		direct, err := c.Stat("y")
+		if err != nil || direct != y {
+			t.Errorf("%+v, %v; by its path it is %+v", direct, err, y)
+		}
+		if _, err := c.Stat("x"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what is gone: %v", err)
+		}
+		if _, err := fsx.Open(c, "x"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what is gone: %v", err)
+		}
+		file, err := fsx.Open(c, "y")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var buf [4]byte
+		if n, err := file.Read(buf[:]); n != 4 || err != nil || string(buf[:]) != "seco" {
+			t.Errorf("%d, %q, %v", n, buf, err)
+		}
+		if n, err := file.ReadAt(buf[:], 4); n != 2 || err != io.EOF || string(buf[:2]) != "nd" {
+			t.Errorf("%d, %q, %v", n, buf, err)
+		}
+		if n, err := file.Read(buf[:]); n != 2 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if n, err := file.Read(buf[:]); n != 0 || err != io.EOF {
+			t.Errorf("%d, %v", n, err)
+		}
+		if info, err := file.Stat(); err != nil || info != y {
+			t.Errorf("%+v, %v", info, err)
+		}
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := file.Close(); err == nil {
+			t.Error("closed twice")
+		}
 		space, err := f.Space()
 		if err != nil || space.Free <= 0 || space.Total < space.Free {
 			t.Errorf("%+v, %v", space, err)
@@ -103,7 +149,10 @@ func TestNothingLeavesTheDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, to := range map[string]string{"dir": outside, "file": filepath.Join(outside, "secret")} {
+	if err := os.Mkdir(filepath.Join(inside, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"dir": outside, "file": filepath.Join(outside, "secret"), "sub/link": filepath.Join(outside, "secret")} {
 		if err := os.Symlink(to, filepath.Join(inside, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +172,19 @@ func TestNothingLeavesTheDirectory(t *testing.T) {
 	}
 	if _, err := f.Sub("dir"); err == nil {
 		t.Error("a directory outside was opened")
+	}
+	sub, err := f.Sub("sub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for _, name := range []string{"link", "..", "../file", "../../x"} {
+		if _, err := fsx.Open(sub, name); err == nil {
+			t.Errorf("%s was opened", name)
+		}
+	}
+	if info, err := sub.Stat("link"); err != nil || info.Type != fsx.TypeOther {
+		t.Errorf("%+v, %v", info, err)
 	}
 	if info, err := f.Stat("file"); err != nil || info.Type != fsx.TypeOther {
 		t.Errorf("%+v, %v", info, err)
