@@ -34,11 +34,8 @@ type drop struct {
 	stamps  [2]stamp
 	stale   bool
 	scanned time.Time
-	seen    map[string]int32 // of the scan that runs
 	pending map[string]struct{}
-	// unsynced: files were removed and their directories not flushed since.
-	unsynced bool
-	cleaned  time.Time
+	cleaned time.Time
 	// reserved is what deliveries on their way have been granted.
 	reserved struct {
 		messages int
@@ -202,7 +199,6 @@ func (d *drop) finish(ctx context.Context) {
 		d.store.log.Warn("a directory cannot be flushed; tried again later", "maildrop", d.id, "err", err)
 		return
 	}
-	d.unsynced = false
 	d.dec.done()
 	err := d.mend()
 	if err == nil && d.jr.Exists() {

@@ -134,11 +134,12 @@ func TestSymbolicLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	dropFile(t, f, "new/1.a", "mine")
-	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("secret"), 0o600); err != nil {
+	// With these names nothing but the size of the file is known.
+	dropFile(t, f, "new/1.a,S=6,W=6", "mine\r\n")
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("secre\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, to := range map[string]string{"2.in": "1.a", "3.out": "/etc/passwd", "4.near": "../../../../secret"} {
+	for name, to := range map[string]string{"2.in": "1.a,S=6,W=6", "3.out": "/etc/passwd", "4.near": "../../../../secret"} {
 		if err := os.Symlink(to, filepath.Join(dir, root, "new", name)); err != nil {
 			t.Skipf("this system makes no symbolic links (%v); Linux runs this", err)
 		}
@@ -148,10 +149,10 @@ func TestSymbolicLinks(t *testing.T) {
 	// And a file that becomes a link while a session is open is not followed.
 	sn := openView(t, s, "")
 	defer sn.Close()
-	if err := os.Remove(filepath.Join(dir, root, "new/1.a")); err != nil {
+	if err := os.Remove(filepath.Join(dir, root, "new/1.a,S=6,W=6")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("../../../../secret", filepath.Join(dir, root, "new/1.a")); err != nil {
+	if err := os.Symlink("../../../../secret", filepath.Join(dir, root, "new/1.a,S=6,W=6")); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := readAll(sn, 1); err == nil {

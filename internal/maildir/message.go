@@ -150,6 +150,17 @@ func (m *message) begin() error {
 	}
 	m.info = info
 	e := m.entry
+	if info.Inode != e.inode {
+		// Another file has the name now. It may be the same message, put back,
+		// but not one that a link leads to.
+		there, err := m.drop.place.Mail.Stat(m.drop.place.Maildir + "/" + e.path())
+		if err != nil || there.Type != fsx.TypeFile || there.Inode != info.Inode {
+			return maildrop.ErrGone
+		}
+		if !e.has(hasCRC) {
+			return m.fail(errSize)
+		}
+	}
 	dm := m.drop.damageOf(e.uid)
 	same := dm.id == identity{info.Inode, info.Size} && dm.mtime == info.ModTime
 	switch {

@@ -185,7 +185,6 @@ func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (
 	if looked {
 		d.stale = true
 	}
-	d.unsynced = d.unsynced || len(gone) > 0
 	d.setList(d.list.without(gone))
 	return stayed
 }

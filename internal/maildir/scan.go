@@ -139,8 +139,8 @@ func (d *drop) scan(ctx context.Context, facts map[string]fact) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	entries, twins := d.candidates(found)
-	places, twinned := d.match(entries, twins)
+	entries, seen, twins := d.candidates(found)
+	places, twinned := d.match(entries, seen, twins)
 	if err := d.learn(ctx, entries, places, facts); err != nil {
 		return err
 	}
@@ -163,11 +163,11 @@ func (d *drop) scan(ctx context.Context, facts map[string]fact) error {
 	return d.relearn(ctx)
 }
 
-// candidates makes entries of the names found. A base that was seen more than
-// once is in twins.
-func (d *drop) candidates(found [2][]fsx.Entry) (entries []entry, twins map[string][]int) {
+// candidates makes entries of the names found; seen has the place of each base,
+// and a base that was seen more than once is in twins.
+func (d *drop) candidates(found [2][]fsx.Entry) (entries []entry, seen map[string]int32, twins map[string][]int) {
 	entries = make([]entry, 0, len(found[0])+len(found[1]))
-	seen := make(map[string]int32, cap(entries))
+	seen = make(map[string]int32, cap(entries))
 	for i, names := range found {
 		var bits uint8
 		if i == 1 {
@@ -197,14 +197,13 @@ func (d *drop) candidates(found [2][]fsx.Entry) (entries []entry, twins map[stri
 			seen[b] = int32(at)
 		}
 	}
-	d.seen = seen
-	return entries, twins
+	return entries, seen, twins
 }
 
 // match carries over what is known of messages that were in the list before,
 // and returns the places of those that are to be learnt; twinned are the
 // places of messages that share their base with another or once did.
-func (d *drop) match(entries []entry, twins map[string][]int) (places []int, twinned [][]int) {
+func (d *drop) match(entries []entry, seen map[string]int32, twins map[string][]int) (places []int, twinned [][]int) {
 	special := make(map[string]bool, len(twins))
 	for b := range twins {
 		special[b] = true
@@ -223,7 +222,7 @@ func (d *drop) match(entries []entry, twins map[string][]int) (places []int, twi
 		for i := range d.list.entries {
 			old := &d.list.entries[i]
 			b := base(old.name)
-			at, there := d.seen[b]
+			at, there := seen[b]
 			if !there || special[b] {
 				continue
 			}
@@ -231,10 +230,10 @@ func (d *drop) match(entries []entry, twins map[string][]int) (places []int, twi
 			name, cur := e.name, e.bits&inCur
 			*e = *old
 			e.name, e.bits = name, e.bits&^inCur|cur
-			delete(d.seen, b)
+			delete(seen, b)
 		}
 	}
-	for b, at := range d.seen {
+	for b, at := range seen {
 		if special[b] || len(d.dec.byBase[b]) > 0 {
 			group := twins[b]
 			if group == nil {
@@ -250,7 +249,6 @@ func (d *drop) match(entries []entry, twins map[string][]int) (places []int, twi
 		entries[at].uid = uidOf(b)
 		places = append(places, int(at))
 	}
-	d.seen = nil
 	slices.Sort(places)
 	return places, twinned
 }
