@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,7 +132,7 @@ func (d *Directory) defaults() {
 	if o.SCRAMIterations <= 0 {
 		o.SCRAMIterations = 600_000
 	}
-	d.hasher = newHasher(o.HashSlots, o.HashQueue)
+	d.hasher = newHasher(o.HashSlots, o.HashQueue, debug.FreeOSMemory)
 	d.memory = newMemory(o.Remembered, o.Now)
 }
 
@@ -167,6 +168,7 @@ func makeFile(path string, log *slog.Logger) error {
 
 // Close closes the file. From then on every answer is ErrClosed.
 func (d *Directory) Close() error {
+	d.hasher.settle.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if errors.Is(d.broken, ErrClosed) {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -26,10 +27,25 @@ type hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int64
 	queue   int64
+	// settle gives the memory of the last hashes back to the system once there
+	// have been none for a while: 19 MiB each, which an office with thousands
+	// of idle sessions would otherwise keep as garbage, for want of anything
+	// that starts a collection.
+	settle *time.Timer
 }
 
-func newHasher(slots, queue int) *hasher {
-	return &hasher{slots: make(chan struct{}, slots), queue: int64(queue)}
+// settleTime is how long no password was checked before memory is given back.
+const settleTime = time.Second
+
+func newHasher(slots, queue int, freeMemory func()) *hasher {
+	h := &hasher{slots: make(chan struct{}, slots), queue: int64(queue)}
+	h.settle = time.AfterFunc(settleTime, func() {
+		if len(h.slots) == 0 {
+			freeMemory()
+		}
+	})
+	h.settle.Stop()
+	return h
 }
 
 // acquire takes a slot, waiting for one unless the queue is full. A patient
@@ -56,7 +72,10 @@ func (h *hasher) acquire(ctx context.Context, patient bool) error {
 	}
 }
 
-func (h *hasher) release() { <-h.slots }
+func (h *hasher) release() {
+	<-h.slots
+	h.settle.Reset(settleTime)
+}
 
 // cost are the parameters of argon2id. RFC 9106; the values are OWASP's.
 type cost struct {

@@ -340,7 +340,7 @@ func TestSCRAMOfDevices(t *testing.T) {
 
 func TestHashStrings(t *testing.T) {
 	ctx := context.Background()
-	h := newHasher(1, 1)
+	h := newHasher(1, 1, func() {})
 	phc, err := h.hash(ctx, "password")
 	must(t, err)
 	c, salt, sum, err := decodeHash(phc)
