@@ -171,9 +171,9 @@ func (in *instance) launch(ctx context.Context, dir string, cmd *exec.Cmd) error
 const restantedConfig = `
 [limits]
 sessions = 20000
-sessions_per_address = 20000
-unauthenticated_per_address = 20000
 unauthenticated = 20000
+per_address = 20000
+lmtp_sessions = 200
 `
 
 func startDovecot(ctx context.Context, path, dir string, users int, tuned bool) (*instance, error) {
