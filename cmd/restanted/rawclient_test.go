@@ -59,13 +59,15 @@ func (c *rawConn) expect(expect string) (string, error) {
 
 // text reads a multi-line answer to its dot into w and returns its octets.
 func (c *rawConn) text(w io.Writer) (octets int, err error) {
-	start := true
+	start, last := true, byte(0)
 	for {
 		piece, err := c.in.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
 			return octets, fmt.Errorf("inside a text: %w", err)
 		}
-		ends := err == nil && bytes.HasSuffix(piece, []byte("\r\n"))
+		// The CR may have come with the piece before.
+		ends := bytes.HasSuffix(piece, []byte("\r\n")) || last == '\r' && string(piece) == "\n"
+		last = piece[len(piece)-1]
 		if start && piece[0] == '.' {
 			if string(piece) == ".\r\n" {
 				return octets, nil
