@@ -138,8 +138,9 @@ const pipelining = `
 	S: .
 	`
 
-// TestWindow: no more commands are under way than the window allows, and the
-// replies are matched in order, refusals among them.
+// TestWindow: as many commands are under way as the window allows, at each
+// moment and never more, and the replies are matched in order, refusals among
+// them.
 func TestWindow(t *testing.T) {
 	synctest.Test(t, testWindow)
 }
@@ -147,8 +148,12 @@ func TestWindow(t *testing.T) {
 func testWindow(t *testing.T) {
 	client, server := net.Pipe()
 	t.Cleanup(func() { _ = server.Close() })
-	most := make(chan int, 1)
-	go func() { most <- countAhead(server, 100) }()
+	type bounds struct{ least, most int }
+	ahead := make(chan bounds, 1)
+	go func() {
+		least, most := countAhead(server, 100)
+		ahead <- bounds{least, most}
+	}()
 	c, err := New(t.Context(), client, &Options{InsecurePassword: true, Window: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -169,14 +174,16 @@ func testWindow(t *testing.T) {
 	if next != 101 {
 		t.Errorf("ended before %d", next)
 	}
-	if got := <-most; got != 4 {
-		t.Errorf("%d commands were under way", got)
+	if got := <-ahead; got != (bounds{4, 4}) {
+		t.Errorf("%+v commands were under way", got)
 	}
 }
 
 // countAhead is a server that answers a command only when no further one comes
-// within some time, and returns how many waited at most.
-func countAhead(conn net.Conn, last int) (most int) {
+// within some time, and returns how many waited at least, but for the last
+// ones, and at most.
+func countAhead(conn net.Conn, last int) (least, most int) {
+	least = last
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
@@ -190,7 +197,7 @@ func countAhead(conn net.Conn, last int) (most int) {
 		select {
 		case line, ok := <-lines:
 			if !ok {
-				return most
+				return least, most
 			}
 			waiting = append(waiting, line)
 			most = max(most, len(waiting))
@@ -207,10 +214,13 @@ func countAhead(conn net.Conn, last int) (most int) {
 		if _, err := fmt.Sscanf(waiting[0], "DELE %d", &n); err == nil && n%10 == 0 {
 			reply = "-ERR no such message\r\n"
 		}
+		if n > 0 && n <= last-4 {
+			least = min(least, len(waiting))
+		}
 		_, _ = io.WriteString(conn, reply)
 		waiting = waiting[1:]
 		if n == last {
-			return most
+			return least, most
 		}
 	}
 }
