@@ -44,21 +44,24 @@ func (t *timedConn) watch(ctx context.Context) (stop func()) {
 	turn := t.turn
 	t.cause = nil
 	t.mu.Unlock()
-	cancel := context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.turn == turn {
-			t.cause = context.Cause(ctx)
-			// A connection that refuses a deadline fails at its next read.
-			_ = t.Conn.SetDeadline(past)
-		}
-	})
+	cancel := context.AfterFunc(ctx, func() { t.interrupt(turn, context.Cause(ctx)) })
 	return func() {
 		cancel()
 		t.mu.Lock()
 		t.turn++
 		t.cause = nil
 		t.mu.Unlock()
+	}
+}
+
+// interrupt ends the operation of that turn, unless it is over.
+func (t *timedConn) interrupt(turn int, cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.turn == turn {
+		t.cause = cause
+		// A connection that refuses a deadline fails at its next read.
+		_ = t.Conn.SetDeadline(past)
 	}
 }
 

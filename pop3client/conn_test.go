@@ -9,23 +9,6 @@ import (
 	"testing"
 )
 
-// late is a context whose end is noticed only when the test says so.
-type late struct {
-	context.Context
-	done   chan struct{}
-	err    error
-	notice func()
-}
-
-func (l *late) Done() <-chan struct{} { return l.done }
-func (l *late) Err() error            { return l.err }
-
-// AfterFunc is what context.AfterFunc looks for.
-func (l *late) AfterFunc(f func()) (stop func() bool) {
-	l.notice = f
-	return func() bool { return false }
-}
-
 // TestLateCancellation: a context that ends together with its operation does
 // not hit the next one.
 func TestLateCancellation(t *testing.T) {
@@ -38,17 +21,15 @@ func TestLateCancellation(t *testing.T) {
 		S: .
 		C: NOOP
 		S: +OK`)
-	ctx := &late{Context: context.Background(), done: make(chan struct{})}
-	if err := c.Noop(ctx); err != nil {
+	noop := c.conn.turn + 1
+	if err := c.Noop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	m, err := c.Retr(t.Context(), Want{Number: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx.err = context.Canceled
-	close(ctx.done)
-	ctx.notice()
+	c.conn.interrupt(noop, context.Canceled)
 	if text, err := io.ReadAll(m); string(text) != "text\r\n" || err != nil {
 		t.Fatalf("%q, %v", text, err)
 	}
