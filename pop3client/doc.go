@@ -21,6 +21,14 @@
 // else that is no mistake of the caller leaves the Client unusable: Err tells
 // why, and each further call returns an error that is ErrBroken.
 //
+// Some failures are habits of a server, and the next connection does better
+// with other options:
+//
+//	ErrNoCapabilities   Options.SkipCapabilities
+//	ErrPipelining       Options.NoPipelining
+//	ErrTokenTooLong     ask the provider for a shorter token
+//	ErrQuitLost         delete again: what was deleted is not listed any more
+//
 // # Use by more than one goroutine
 //
 // A Client is for one goroutine at a time, Close excepted, which any may call.

@@ -112,8 +112,7 @@ func content(name string, n int, make func(n int) Message) Fault {
 	}, name+"(%d)", n)
 }
 
-// CutInMessage closes the connection in the middle of message n, in the middle
-// of a line.
+// CutInMessage closes the connection in the middle of message n.
 func CutInMessage(n int) Fault { return onRETR("CutInMessage", n, retrCut) }
 
 // NoFinalDot sends message n whole and closes the connection in place of the
