@@ -148,3 +148,24 @@ func syncDir(path string) error {
 	}
 	return errors.Join(dir.SyncDir("."), dir.Close())
 }
+
+// Placeholder returns a destination that has the ID of the one that spec names
+// and nothing else: for a dry run, which must not make any directory.
+func Placeholder(spec string, opt Options) (collect.Destination, error) {
+	if err := Check(spec); err != nil {
+		return nil, err
+	}
+	kind, rest, _ := strings.Cut(spec, ":")
+	if kind == "pipe" || kind == "lmtp" {
+		return placeholder{id: spec}, nil
+	}
+	path, err := absolute(rest, opt.Home)
+	return placeholder{id: kind + ":" + filepath.ToSlash(path)}, err
+}
+
+type placeholder struct {
+	collect.Destination
+	id string
+}
+
+func (p placeholder) ID() string { return p.id }

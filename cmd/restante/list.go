@@ -1,0 +1,256 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/mail"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/emersion/go-message/textproto"
+
+	"bufio"
+
+	"restante.example/collect"
+	"restante.example/collect/sqlitejournal"
+	"restante.example/internal/accounts"
+	"restante.example/internal/collector"
+	"restante.example/pop3"
+	"restante.example/pop3client"
+)
+
+// maxHeader is how many octets of a header are read for a listing.
+const maxHeader = 256 << 10
+
+type listCommand struct {
+	Account string `arg:"" optional:"" help:"The account."`
+
+	serverFlags `group:"One server, without a file:"`
+	placeFlags  `group:"General:"`
+	JSON        bool `name:"json" group:"General:" help:"Show JSON, a line a message."`
+}
+
+// Help is shown below the flags.
+func (*listCommand) Help() string { return "Example: restante list work" }
+
+// listed is a message in the listing.
+type listed struct {
+	Number    int    `json:"number"`
+	UID       string `json:"uid"`
+	Date      string `json:"date"`
+	From      string `json:"from"`
+	Subject   string `json:"subject"`
+	Size      int64  `json:"size"`
+	Collected string `json:"collected"` // "yes", "no", "partly"
+}
+
+// Run shows the messages on the server. It reads headers by TOP and changes
+// nothing.
+func (l *listCommand) Run(ctx context.Context, c *console) error {
+	a, single, err := l.account(c)
+	if err != nil {
+		return err
+	}
+	state, err := l.state(c)
+	if err != nil {
+		return err
+	}
+	col := &collector.Collector{State: state, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	entries, err := col.Collected(ctx, a)
+	if errors.Is(err, sqlitejournal.ErrLocked) {
+		c.warn("a collection is under way, so what was collected is not shown")
+		entries = nil
+	} else if err != nil {
+		return c.fail(exitIO, "the journal cannot be used: %v", err)
+	}
+	ask := &prompter{c: c, hold: func() {}, release: func() {}}
+	client, err := a.SignIn(ctx, accounts.Source{Getenv: c.getenv, Single: single, Ask: ask.ask})
+	if err == nil {
+		defer client.Close()
+		var list []*listed
+		if list, err = look(ctx, client, entries); err == nil {
+			// Nothing was changed, so the answer does not matter.
+			_ = client.Quit(ctx)
+			return l.show(c, list)
+		}
+	}
+	text, code := c.explain(a, err)
+	return &exitError{code, a.Name + ": " + text}
+}
+
+func (l *listCommand) account(c *console) (a *accounts.Account, single bool, err error) {
+	var names []string
+	if l.Account != "" {
+		names = []string{l.Account}
+	}
+	adHoc, err := l.adHoc(c, names)
+	if err != nil {
+		return nil, false, err
+	}
+	if adHoc {
+		a, err := accounts.FromFlags(l.settings(), accounts.ToLook)
+		if err != nil {
+			return nil, false, c.fail(exitUsage, "%v", err)
+		}
+		return a, true, nil
+	}
+	if len(names) == 0 {
+		return nil, false, c.fail(exitUsage, "name an account, or a server with --server")
+	}
+	list, err := l.choose(c, names)
+	if err != nil {
+		return nil, false, err
+	}
+	return list[0], false, nil
+}
+
+// look asks for listing and headers.
+func look(ctx context.Context, client *pop3client.Client, entries []collect.Entry) ([]*listed, error) {
+	var list []*listed
+	byNumber := make(map[int]*listed)
+	var refusal *pop3.Error
+	for row, err := range client.List(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if row.Number > 0 && byNumber[row.Number] == nil {
+			m := &listed{Number: row.Number, Size: row.Size, Collected: "no"}
+			byNumber[row.Number] = m
+			list = append(list, m)
+		}
+	}
+	slices.SortFunc(list, func(a, b *listed) int { return a.Number - b.Number })
+	known := make(map[string][]collect.Entry)
+	for _, e := range entries {
+		known[e.UID] = append(known[e.UID], e)
+	}
+	for row, err := range client.UIDL(ctx) {
+		if errors.As(err, &refusal) {
+			break // a server without UIDL
+		}
+		if err != nil {
+			return nil, err
+		}
+		if m := byNumber[row.Number]; m != nil {
+			m.UID = pop3.Printable(row.UID)
+			m.Collected = collected(known[row.UID], m.Size)
+		}
+	}
+	numbers := func(yield func(int) bool) {
+		for _, m := range list {
+			if !yield(m.Number) {
+				return
+			}
+		}
+	}
+	for text, err := range client.TopAll(ctx, numbers, 0) { // RFC 1939 section 7, TOP
+		if errors.As(err, &refusal) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(io.LimitReader(text, maxHeader))
+		if err == nil {
+			err = text.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		byNumber[text.Number].header(data)
+	}
+	return list, nil
+}
+
+// collected says what the journal has of a message.
+func collected(entries []collect.Entry, size int64) string {
+	for _, e := range entries {
+		if e.Announced >= 0 && e.Announced != size && !e.Fickle {
+			continue
+		}
+		filed := 0
+		for _, f := range e.Filings {
+			if f.Filed {
+				filed++
+			}
+		}
+		switch {
+		case e.Partial || filed > 0 && filed < len(e.Filings):
+			return "partly"
+		case filed > 0:
+			return "yes"
+		}
+	}
+	return "no"
+}
+
+// header takes date, sender and subject from a header. What cannot be
+// understood is left empty: this is for people only.
+func (m *listed) header(data []byte) {
+	h, err := textproto.ReadHeader(bufio.NewReader(bytes.NewReader(data)))
+	if err != nil {
+		return
+	}
+	words := new(mime.WordDecoder)
+	decode := func(s string) string {
+		if text, err := words.DecodeHeader(s); err == nil {
+			s = text
+		}
+		return pop3.Printable(strings.Join(strings.Fields(s), " "))
+	}
+	m.Subject = decode(h.Get("Subject"))
+	m.From = decode(h.Get("From"))
+	if from, err := mail.ParseAddress(h.Get("From")); err == nil {
+		m.From = pop3.Printable(from.Address)
+		if from.Name != "" {
+			m.From = pop3.Printable(from.Name) + " <" + m.From + ">"
+		}
+	}
+	m.Date = decode(h.Get("Date"))
+	if date, err := mail.ParseDate(h.Get("Date")); err == nil {
+		m.Date = date.Format("2006-01-02 15:04")
+	}
+}
+
+func (l *listCommand) show(c *console, list []*listed) error {
+	if l.JSON {
+		out := json.NewEncoder(c.out)
+		for _, m := range list {
+			if err := out.Encode(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(list) == 0 {
+		c.say("There is no mail.")
+		return nil
+	}
+	w := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, c.text("NUMBER\tDATE\tFROM\tSUBJECT\tSIZE\tCOLLECTED"))
+	answers := map[string]string{"yes": c.text("yes"), "no": c.text("no"), "partly": c.text("partly")}
+	for _, m := range list {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", m.Number, m.Date, short(m.From, 32), short(m.Subject, 48), octets(m.Size), answers[m.Collected])
+	}
+	return w.Flush()
+}
+
+// short cuts a text to n characters.
+func short(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}

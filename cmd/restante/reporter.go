@@ -1,0 +1,285 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"restante.example/collect"
+	"restante.example/internal/accounts"
+	"restante.example/pop3"
+)
+
+// redraw is how often a moving line is drawn at most.
+const redraw = 100 * time.Millisecond
+
+// reporter shows what happens: on a terminal a line per account that moves,
+// elsewhere plain lines, or JSON.
+type reporter struct {
+	c     *console
+	quiet bool
+	json  *json.Encoder
+	tty   io.Writer // nil without a moving line
+	width int
+
+	mu     sync.Mutex
+	order  []string
+	lines  map[string]*progress
+	drawn  int // lines on the screen that will be drawn over
+	last   time.Time
+	held   bool
+	failed error // of standard output
+}
+
+// progress is how far an account is.
+type progress struct {
+	messages, filed int
+	octets, got     int64
+	begun           time.Time
+	active          bool
+}
+
+func newReporter(c *console, quiet, asJSON bool, list []*accounts.Account) *reporter {
+	r := &reporter{c: c, quiet: quiet, lines: make(map[string]*progress)}
+	for _, a := range list {
+		r.order = append(r.order, a.Name)
+		r.lines[a.Name] = new(progress)
+	}
+	if asJSON {
+		r.json = json.NewEncoder(c.out)
+		r.quiet = true
+	}
+	if f, ok := c.err.(*os.File); ok && !r.quiet && term.IsTerminal(int(f.Fd())) && c.getenv("TERM") != "dumb" {
+		r.tty, r.width = f, 80
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 20 {
+			r.width = width
+		}
+	}
+	return r
+}
+
+// jsonEvent is a line of --json.
+type jsonEvent struct {
+	Time     time.Time `json:"time"`
+	Account  string    `json:"account"`
+	Event    string    `json:"event"`
+	Number   int       `json:"number,omitempty"`
+	UID      string    `json:"uid,omitempty"`
+	Size     int64     `json:"size,omitempty"`
+	Messages int       `json:"messages,omitempty"`
+	Octets   int64     `json:"octets,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// jsonDone is the last line of an account.
+type jsonDone struct {
+	Time     time.Time `json:"time"`
+	Account  string    `json:"account"`
+	Event    string    `json:"event"`
+	Offered  int       `json:"offered"`
+	Filed    int       `json:"filed"`
+	Octets   int64     `json:"octets"`
+	Known    int       `json:"known"`
+	TooLarge int       `json:"too_large"`
+	Deleted  int       `json:"deleted"`
+	Left     int       `json:"left"`
+	Would    int       `json:"would_collect,omitempty"`
+	More     bool      `json:"more,omitempty"`
+	Warnings []string  `json:"warnings,omitempty"`
+	Status   int       `json:"status"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// event takes an event of an account.
+func (r *reporter) event(account string, e collect.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.json != nil {
+		if e.Kind == collect.EventProgress {
+			return
+		}
+		line := jsonEvent{
+			Time: time.Now(), Account: account, Event: string(e.Kind), Number: e.Number, UID: pop3.Printable(e.UID), Size: e.Size,
+			Messages: e.Messages, Octets: e.Octets,
+		}
+		if e.Err != nil {
+			line.Error = pop3.Printable(e.Err.Error())
+		}
+		r.encode(line)
+		return
+	}
+	p := r.lines[account]
+	switch e.Kind {
+	case collect.EventListed:
+		*p = progress{messages: e.Messages, octets: e.Octets, begun: time.Now(), active: e.Messages > 0}
+	case collect.EventProgress:
+		p.got = e.Octets
+	case collect.EventFiled:
+		p.filed++
+	case collect.EventProblem:
+		r.above(r.c.text("%s: message %s is left on the server: %s", account, fmt.Sprint(e.Number), pop3.Printable(e.Err.Error())), true)
+	case collect.EventWould:
+		r.above(r.c.text("%s: would collect message %s, %s", account, fmt.Sprint(e.Number), octets(e.Size)), false)
+	}
+	if time.Since(r.last) >= redraw {
+		r.draw()
+	}
+}
+
+func (r *reporter) encode(line any) {
+	if err := r.json.Encode(line); err != nil && r.failed == nil {
+		r.failed = err
+	}
+}
+
+// above writes a line that stays, above those that move.
+func (r *reporter) above(line string, bad bool) {
+	if r.quiet && !bad {
+		return
+	}
+	r.erase()
+	out := r.c.out
+	if bad {
+		out = r.c.err
+	}
+	fmt.Fprintln(out, line)
+	r.draw()
+}
+
+// erase takes the moving lines from the screen.
+func (r *reporter) erase() {
+	for ; r.drawn > 0; r.drawn-- {
+		fmt.Fprint(r.tty, "\x1b[1A\x1b[2K")
+	}
+}
+
+// draw draws a line for each account that is at work.
+func (r *reporter) draw() {
+	if r.tty == nil || r.held {
+		return
+	}
+	r.erase()
+	r.last = time.Now()
+	for _, name := range r.order {
+		p := r.lines[name]
+		if !p.active {
+			continue
+		}
+		line := []rune(r.line(name, p))
+		fmt.Fprintln(r.tty, string(line[:min(len(line), r.width-1)]))
+		r.drawn++
+	}
+}
+
+// line shows messages, octets, speed and the time that is left.
+func (r *reporter) line(name string, p *progress) string {
+	took := time.Since(p.begun)
+	speed := int64(float64(p.got) / max(took.Seconds(), 0.001))
+	left := "?"
+	if p.got > 0 && p.octets > p.got && took > time.Second {
+		left = minutes(time.Duration(float64(took) * float64(p.octets-p.got) / float64(p.got)))
+	}
+	return r.c.text("%s: %s of %s messages, %s of %s, %s/s, %s left", name, fmt.Sprint(p.filed), fmt.Sprint(p.messages),
+		octets(p.got), octets(max(p.octets, p.got)), octets(speed), left)
+}
+
+// done shows the result of an account and returns its exit status.
+func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines[a.Name].active = false
+	code, text := incomplete(report), ""
+	if err != nil {
+		text, code = r.c.explain(a, err)
+	}
+	if r.json != nil {
+		line := jsonDone{
+			Time: time.Now(), Account: a.Name, Event: "done", Offered: report.Offered, Filed: report.Filed, Octets: report.FiledOctets,
+			Known: report.Known, TooLarge: report.TooLarge, Deleted: report.Deleted, Left: report.Left, Would: report.Would,
+			More: report.More, Status: code, Error: text,
+		}
+		for _, w := range report.Warnings {
+			line.Warnings = append(line.Warnings, pop3.Printable(w.Error()))
+		}
+		r.encode(line)
+		return code
+	}
+	for _, w := range report.Warnings {
+		r.above(r.c.text("%s: note: %s", a.Name, pop3.Printable(w.Error())), true)
+	}
+	if err != nil {
+		r.above(a.Name+": "+text, true)
+	}
+	r.above(r.summary(a, report), false)
+	if report.Left > 0 && err == nil {
+		r.above(r.c.text("%s: %d messages could not be collected and are still on the server; the next run tries again", a.Name, report.Left), true)
+	}
+	return code
+}
+
+func (r *reporter) summary(a *accounts.Account, report *collect.Report) string {
+	switch {
+	case report.Would > 0:
+		return r.c.text("%s: would collect %d messages; nothing was changed", a.Name, report.Would)
+	case report.Filed == 0 && report.Deleted == 0:
+		return r.c.text("%s: no new mail (%d messages on the server)", a.Name, report.Offered)
+	}
+	text := r.c.text("%s: collected %d messages, %s", a.Name, report.Filed, octets(report.FiledOctets))
+	if report.Deleted > 0 {
+		text += r.c.text("; deleted %d on the server", report.Deleted)
+	}
+	if report.TooLarge > 0 {
+		text += r.c.text("; left %d that are too large", report.TooLarge)
+	}
+	if report.More {
+		text += r.c.text("; there may be more after %s", minutes(report.LoginDelay))
+	}
+	return text
+}
+
+// hold keeps the moving lines away while somebody types.
+func (r *reporter) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.erase()
+	r.held = true
+}
+
+func (r *reporter) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = false
+}
+
+// end takes the moving lines away.
+func (r *reporter) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.erase()
+	if r.failed != nil {
+		r.c.warn("restante: %v", r.failed)
+	}
+}
+
+// octets shows a size as people read it.
+func octets(n int64) string {
+	switch {
+	case n < 0:
+		return "?"
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1e6:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1e9:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}

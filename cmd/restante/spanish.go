@@ -1,0 +1,80 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "restante.example/internal/texts"
+
+// spanish has the texts for people in Spanish, by the English ones.
+var spanish = texts.Table{
+	// Accounts and flags.
+	"restante: %v; see restante --help": "restante: %v; vea restante --help",
+	"restante: %v":                      "restante: %v",
+	"%v":                                "%v",
+	"the accounts cannot be used:\n%v":  "las cuentas no se pueden usar:\n%v",
+	"there is no file %s with accounts; write one, or name a server with --server":                           "no hay ningún archivo %s con cuentas; escriba uno, o indique un servidor con --server",
+	"the accounts cannot be read: %v":                                                                        "no se pueden leer las cuentas: %v",
+	"there is no account %s; restante status shows which there are":                                          "no hay ninguna cuenta %s; restante status muestra las que hay",
+	"name accounts or a server, not both":                                                                    "indique cuentas o un servidor, no ambas cosas",
+	"name an account, or a server with --server":                                                             "indique una cuenta, o un servidor con --server",
+	"these flags describe a server, and none is named; add --server HOST[:PORT]":                             "estas opciones describen un servidor y no se ha indicado ninguno; añada --server HOST[:PUERTO]",
+	"where mail goes and what stays is written in the file for its accounts; with --server the flags say it": "para las cuentas del archivo, es el archivo el que dice adónde va el correo y qué se queda; con --server lo dicen las opciones",
+	"%d accounts, nothing wrong.":                                                                            "%d cuentas, ningún error.",
+
+	// Passwords.
+	"Password of %s at %s: ":                                "Contraseña de %s en %s: ",
+	"Password of %s: ":                                      "Contraseña de %s: ",
+	"no password was given":                                 "no se dio ninguna contraseña",
+	"the keyring does not take the password: %v":            "el llavero no acepta la contraseña: %v",
+	"The keyring has the password of %s.":                   "El llavero tiene la contraseña de %s.",
+	"restante run has the password of %s and signs in now.": "restante run tiene la contraseña de %s y entra ahora.",
+
+	// What can go wrong.
+	"interrupted; the next run goes on from here":                                                                      "interrumpido; la próxima vez seguirá desde aquí",
+	"another restante is collecting for this account; try again when it is done":                                       "otro restante está recogiendo el correo de esta cuenta; inténtelo cuando termine",
+	"there is no password, and no terminal to ask on; name a password_command (--password-command) or a password_file": "no hay contraseña ni terminal donde pedirla; indique password_command (--password-command) o password_file",
+	"the destination %s cannot be used: %v":                                                                            "el destino %s no se puede usar: %v",
+	"the journal cannot be used: %s":                                                                                   "no se puede usar el diario: %s",
+	"the journal cannot be used: %v":                                                                                   "no se puede usar el diario: %v",
+	"%s offers no TLS on this port, and the password is not sent without; try --tls implicit":                          "%s no ofrece TLS en este puerto, y sin él no se envía la contraseña; pruebe --tls implicit",
+	"the server refuses the user name or the password: %s; many providers want an app password here":                   "el servidor rechaza el usuario o la contraseña: %s; muchos proveedores piden aquí una contraseña de aplicación",
+	"another program is collecting from this mailbox: %s; try again later":                                             "otro programa está recogiendo de este buzón: %s; inténtelo más tarde",
+	"the server wants some time between two sign-ins: %s; try again later":                                             "el servidor exige un tiempo entre dos entradas: %s; inténtelo más tarde",
+	"the server cannot serve now: %s; try again later":                                                                 "el servidor no puede atender ahora: %s; inténtelo más tarde",
+	"the server refuses: %s":                                                                                           "el servidor se niega: %s",
+	"there is no server %s; is the name right?":                                                                        "no hay ningún servidor %s; ¿es correcto el nombre?",
+	"the server does not behave as a POP3 server: %s":                                                                  "el servidor no se comporta como un servidor POP3: %s",
+	"%s does not answer: %s":                                                                                           "%s no contesta: %s",
+	"the connection to %s failed: %s":                                                                                  "la conexión con %s falló: %s",
+	"the certificate of %s is not the pinned one. It has the fingerprint\n  %s\nIf the server's owner confirms that it was renewed, pin that one instead; if not, somebody may be listening.":                                           "el certificado de %s no es el fijado. Su huella es\n  %s\nSi el dueño del servidor confirma que se ha renovado, fije esa; si no, puede que alguien esté escuchando.",
+	"the certificate of %s cannot be trusted: %s\nIt has the fingerprint\n  %s\nIf the server's owner confirms it, trust just that one with --pin (pin = in the file); if an authority of your own has signed it, name that with --ca.": "no se puede confiar en el certificado de %s: %s\nSu huella es\n  %s\nSi el dueño del servidor la confirma, confíe solo en él con --pin (pin = en el archivo); si lo ha firmado una autoridad propia, indíquela con --ca.",
+
+	// Collecting.
+	"%s: message %s is left on the server: %s":       "%s: el mensaje %s se queda en el servidor: %s",
+	"%s: would collect message %s, %s":               "%s: se recogería el mensaje %s, %s",
+	"%s: %s of %s messages, %s of %s, %s/s, %s left": "%s: %s de %s mensajes, %s de %s, %s/s, faltan %s",
+	"%s: note: %s": "%s: nota: %s",
+	"%s: %d messages could not be collected and are still on the server; the next run tries again": "%s: no se pudieron recoger %d mensajes y siguen en el servidor; la próxima vez se intentará de nuevo",
+	"%s: would collect %d messages; nothing was changed":                                           "%s: se recogerían %d mensajes; no se ha cambiado nada",
+	"%s: no new mail (%d messages on the server)":                                                  "%s: no hay correo nuevo (%d mensajes en el servidor)",
+	"%s: collected %d messages, %s":                                                                "%s: recogidos %d mensajes, %s",
+	"; deleted %d on the server":                                                                   "; borrados %d en el servidor",
+	"; left %d that are too large":                                                                 "; %d demasiado grandes se han dejado",
+	"; there may be more after %s":                                                                 "; puede haber más dentro de %s",
+
+	// Listing and status.
+	"a collection is under way, so what was collected is not shown": "hay una recogida en marcha, así que no se muestra qué se ha recogido",
+	"There is no mail.":                            "No hay correo.",
+	"NUMBER\tDATE\tFROM\tSUBJECT\tSIZE\tCOLLECTED": "NÚMERO\tFECHA\tDE\tASUNTO\tTAMAÑO\tRECOGIDO",
+	"yes":    "sí",
+	"no":     "no",
+	"partly": "en parte",
+	"ACCOUNT\tLAST SUCCESS\tNEXT POLL\tFILED\tLEFT\tSTATE": "CUENTA\tÚLTIMO ÉXITO\tPRÓXIMA\tRECOGIDOS\tQUEDAN\tESTADO",
+	"waits for its password: restante unlock %s":           "espera su contraseña: restante unlock %s",
+	"not polled yet":                                  "aún no consultada",
+	"%d messages could not be collected":              "no se pudieron recoger %d mensajes",
+	"all is filed":                                    "todo está guardado",
+	"another restante run is up with the state in %s": "ya hay otro restante run con el estado en %s",
+	"the socket for passwords cannot be opened: %v":   "no se puede abrir el zócalo para contraseñas: %v",
+	"no restante run is up with the state in %s":      "no hay ningún restante run con el estado en %s",
+}

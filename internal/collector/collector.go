@@ -1,0 +1,176 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package collector runs accounts: it opens their journals and destinations,
+// collects, and keeps a status of each that others can read. Poller does so
+// for ever, on a schedule.
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"restante.example/collect"
+	"restante.example/collect/sqlitejournal"
+	"restante.example/internal/accounts"
+	"restante.example/internal/destinations"
+	"restante.example/pop3client"
+)
+
+// Collector collects for accounts. Its fields are set before the first use;
+// then Collect may be called by several goroutines, for different accounts.
+type Collector struct {
+	// State is the directory of journals and statuses.
+	State string
+	// Home stands for ~ in the paths of destinations.
+	Home string
+	// Source has the passwords.
+	Source accounts.Source
+	// Log gets what is of interest; Output what programs write.
+	Log    *slog.Logger
+	Output io.Writer
+	// Observe is told what happens; it may be nil. It is called by several
+	// goroutines, for different accounts.
+	Observe func(account string, e collect.Event)
+	// Trace shows the conversations; it may be nil.
+	Trace func(account string) func(pop3client.Event)
+	// MaxWait is how long to wait for a further session; see collect.Account.
+	MaxWait time.Duration
+	// DryRun looks and changes nothing.
+	DryRun bool
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// DestinationError is one that could not be opened.
+type DestinationError struct {
+	Spec string
+	Err  error
+}
+
+func (e *DestinationError) Error() string { return e.Spec + ": " + e.Err.Error() }
+func (e *DestinationError) Unwrap() error { return e.Err }
+
+// JournalError is a journal that could not be opened.
+type JournalError struct{ Err error }
+
+func (e *JournalError) Error() string { return e.Err.Error() }
+func (e *JournalError) Unwrap() error { return e.Err }
+
+// Collect collects for one account and keeps its status. The report is never nil.
+func (c *Collector) Collect(ctx context.Context, a *accounts.Account) (*collect.Report, error) {
+	report, err := c.collect(ctx, a)
+	if report == nil {
+		report = &collect.Report{}
+	}
+	if !c.DryRun && !errors.Is(err, sqlitejournal.ErrLocked) {
+		if e := c.note(a, report, err); e != nil {
+			c.Log.Warn("the status could not be written", "account", a.Name, "error", e)
+		}
+	}
+	return report, err
+}
+
+func (c *Collector) collect(ctx context.Context, a *accounts.Account) (report *collect.Report, err error) {
+	journal, closeJournal, err := c.journal(ctx, a)
+	if err != nil {
+		return nil, &JournalError{err}
+	}
+	defer func() { err = errors.Join(err, closeJournal()) }()
+	opt, err := a.Options()
+	if err != nil {
+		return nil, err
+	}
+	if c.Trace != nil {
+		opt.Trace = c.Trace(a.Name)
+	}
+	places, err := c.destinations(a)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, d := range places {
+			if closer, ok := d.(io.Closer); ok {
+				if e := closer.Close(); e != nil {
+					c.Log.Info("closing a destination", "account", a.Name, "destination", d.ID(), "error", e)
+				}
+			}
+		}
+	}()
+	account := collect.Account{
+		ID:           a.Name,
+		Dial:         a.Dial(),
+		Credentials:  func(ctx context.Context) (pop3client.Credentials, error) { return a.Credentials(ctx, c.Source) },
+		Options:      opt,
+		Destinations: places,
+		Keep:         a.Policy(),
+		MaxSize:      int64(a.MaxSize),
+		HeaderOnly:   a.TooLarge == "headers",
+		UntilDry:     a.UntilDry,
+		MaxWait:      c.MaxWait,
+		DryRun:       c.DryRun,
+		Log:          c.Log,
+		Now:          c.Now,
+	}
+	if c.Observe != nil {
+		account.Observe = func(e collect.Event) { c.Observe(a.Name, e) }
+	}
+	return collect.Run(ctx, account, journal)
+}
+
+// journal opens the account's journal. A dry run makes none.
+func (c *Collector) journal(ctx context.Context, a *accounts.Account) (collect.Journal, func() error, error) {
+	name := a.Journal(c.State)
+	if c.DryRun {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return new(collect.Memory), func() error { return nil }, nil
+		}
+	}
+	j, err := sqlitejournal.Open(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return j, j.Close, nil
+}
+
+func (c *Collector) destinations(a *accounts.Account) ([]collect.Destination, error) {
+	open := destinations.Open
+	if c.DryRun {
+		open = destinations.Placeholder
+	}
+	var list []collect.Destination
+	for _, spec := range a.To {
+		d, err := open(spec, destinations.Options{CRLF: a.CRLF, Recipient: a.Recipient, Home: c.Home, Output: c.Output})
+		if err != nil {
+			for _, d := range list {
+				if closer, ok := d.(io.Closer); ok {
+					err = errors.Join(err, closer.Close())
+				}
+			}
+			return nil, &DestinationError{spec, err}
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// Collected returns what the journal of an account knows, without waiting for
+// a collection that is under way: then it is ErrLocked.
+func (c *Collector) Collected(ctx context.Context, a *accounts.Account) (entries []collect.Entry, err error) {
+	name := a.Journal(c.State)
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	j, err := sqlitejournal.Open(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	return j.Entries(ctx)
+}

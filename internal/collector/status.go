@@ -1,0 +1,102 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package collector
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"restante.example/collect"
+	"restante.example/internal/accounts"
+	"restante.example/internal/fsx"
+	"restante.example/pop3"
+)
+
+// Status is how an account is.
+type Status struct {
+	Account     string    `json:"account"`
+	Server      string    `json:"server"`
+	User        string    `json:"user"`
+	LastAttempt time.Time `json:"last_attempt,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	// NextPoll is set while restante run is up.
+	NextPoll time.Time `json:"next_poll,omitzero"`
+	// Waiting says what restante run waits for: "password" or "".
+	Waiting string `json:"waiting,omitempty"`
+	// Of the last attempt, in messages and octets.
+	Offered int   `json:"offered"`
+	Filed   int   `json:"filed"`
+	Octets  int64 `json:"octets"`
+	Deleted int   `json:"deleted"`
+	Left    int   `json:"left"`
+	// Total is how many messages were filed in all.
+	Total int64 `json:"total"`
+	// Error is the last error in plain words, empty after a success.
+	Error    string   `json:"error,omitempty"`
+	Problems []string `json:"problems,omitempty"`
+}
+
+// note brings the status up to date after an attempt.
+func (c *Collector) note(a *accounts.Account, r *collect.Report, failed error) error {
+	return c.change(a, func(s *Status) {
+		s.LastAttempt = c.Now()
+		s.Offered, s.Filed, s.Octets, s.Deleted, s.Left = r.Offered, r.Filed, r.FiledOctets, r.Deleted, r.Left
+		s.Total += int64(r.Filed)
+		s.Error, s.Problems = "", nil
+		for _, p := range r.Problems {
+			s.Problems = append(s.Problems, pop3.Printable(p.Err.Error()))
+			if len(s.Problems) == 10 {
+				break
+			}
+		}
+		switch {
+		case failed != nil:
+			s.Error = pop3.Printable(failed.Error())
+		case r.Complete():
+			s.LastSuccess = s.LastAttempt
+		}
+	})
+}
+
+// change reads, changes and writes the status of an account.
+func (c *Collector) change(a *accounts.Account, change func(*Status)) error {
+	s, err := ReadStatus(c.State, a)
+	if err != nil {
+		return err
+	}
+	change(&s)
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return err
+	}
+	dir, err := fsx.Dir(c.State)
+	if err != nil {
+		return err
+	}
+	_, err = fsx.WriteFileSynced(dir, filepath.Base(a.StatusFile(c.State)), data)
+	return errors.Join(err, dir.Close())
+}
+
+// ReadStatus returns the status of an account, an empty one before its first attempt.
+func ReadStatus(state string, a *accounts.Account) (Status, error) {
+	s := Status{}
+	data, err := os.ReadFile(a.StatusFile(state))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	if err == nil {
+		if err := json.Unmarshal(data, &s); err != nil {
+			s = Status{} // it is only a report: the next attempt writes a new one
+		}
+	}
+	s.Account, s.Server, s.User = a.Name, a.Address(), a.User
+	return s, nil
+}
