@@ -41,7 +41,27 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building restanted: %v\n%s", err, out)
 		return 1
 	}
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.Dir}}{{end}}{{end}}", "restante.example/cmd/restanted").Output()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "go list:", err)
+		return 1
+	}
+	sources = strings.Fields(string(out))
 	return m.Run()
+}
+
+// sources are the folders that restanted is built from.
+var sources []string
+
+// lookAtSources makes go test see that a test depends on them: it keeps a result
+// for as long as the folders that the test has looked into are the same.
+func lookAtSources(t *testing.T) {
+	t.Helper()
+	for _, dir := range sources {
+		if _, err := os.ReadDir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // patience is how long a program may take for what it does in milliseconds on an
@@ -73,6 +93,7 @@ func openOffice(t *testing.T, flags ...string) *office {
 // is not there, and with more in its configuration.
 func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 	t.Helper()
+	lookAtSources(t)
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		t.Fatal(err)
@@ -191,24 +212,19 @@ type session struct {
 	Retrieved, Top, Deleted, Left  int
 }
 
-// sessions returns the sessions of a user that have ended, and waits until
-// there are so many.
-func (o *office) sessions(t *testing.T, user string, n int) []session {
+// sessions returns the sessions of a user that have ended.
+func (o *office) sessions(t *testing.T, user string) []session {
 	t.Helper()
 	var list []session
-	waitFor(t, fmt.Sprintf("%d sessions of %s", n, user), func() bool {
-		list = nil
-		for line := range strings.Lines(o.log.String()) {
-			var s session
-			if err := json.Unmarshal([]byte(line), &s); err != nil {
-				t.Fatalf("the log has %q: %v", line, err)
-			}
-			if s.Msg == "session ended" && s.User == user {
-				list = append(list, s)
-			}
+	for line := range strings.Lines(o.log.String()) {
+		var s session
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatalf("the log has %q: %v", line, err)
 		}
-		return len(list) >= n
-	})
+		if s.Msg == "session ended" && s.User == user {
+			list = append(list, s)
+		}
+	}
 	return list
 }
 

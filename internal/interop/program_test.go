@@ -41,8 +41,8 @@ type run struct {
 }
 
 // collects has a program collect in each transport: leaving everything, again,
-// again after one more letter has come, and at last, as somebody who remembers
-// nothing, deleting.
+// again after one more letter has come, then, as somebody who remembers nothing,
+// deleting; and at last, as the first one, a letter that comes after that.
 func (p program) collects(t *testing.T) {
 	t.Parallel()
 	letters, transports := p.letters, p.transports
@@ -83,17 +83,17 @@ func (p program) collectsFrom(t *testing.T, o *office, a account, letters []lett
 	for _, l := range letters {
 		add(l)
 	}
-	home, runs := newDir(t), 0
+	first, ended := newDir(t), 0
+	home := first
 	step := func(what string, remove bool, want []string) {
 		t.Helper()
-		runs++
 		got := p.collect(t, run{account: a, home: home, out: newDir(t), remove: remove})
 		same(t, what+", collected", got, want)
 		if remove {
 			kept = nil
 		}
 		same(t, what+", on the server", o.held(t, a.user), kept)
-		p.checkSession(t, o, a, what, runs, remove, len(stored))
+		ended = p.checkSessions(t, o, a, what, ended, remove, len(stored))
 	}
 	step("leaving", false, stored)
 	again := stored
@@ -111,25 +111,36 @@ func (p program) collectsFrom(t *testing.T, o *office, a account, letters []lett
 	step("one more", false, again)
 	home = newDir(t)
 	step("deleting", true, stored)
+	// Somebody who remembers the letters that are gone now is not led astray,
+	// since no UID comes again.
+	home, kept, stored = first, nil, nil
+	after := letter{"after", header("after") + "\r\nand one after all is gone\r\n"}
+	o.deliver(t, after.text, a.user)
+	add(after)
+	step("after the deletion", true, stored)
 }
 
-// checkSession holds what the server says of the runs against what was asked
-// for. A program may need several sessions for a run, but none is to be cut.
-func (p program) checkSession(t *testing.T, o *office, a account, what string, runs int, remove bool, total int) {
+// checkSessions holds what the server says of a run, in its sessions from number
+// from on, against what was asked for. A program may need several sessions for a
+// run; the line of each is there soon after the program has ended.
+func (p program) checkSessions(t *testing.T, o *office, a account, what string, from int, remove bool, total int) int {
 	t.Helper()
-	list := o.sessions(t, a.user, runs)
-	for _, s := range list {
-		if (s.TLS == "") != (a.tls == "none") {
-			t.Errorf("%s: with TLS %q, asked for %s", what, s.TLS, a.tls)
+	var list []session
+	waitFor(t, what+", a line in the log", func() bool {
+		list = o.sessions(t, a.user)
+		for _, s := range list[from:] {
+			if remove && s.Deleted == total && s.Left == 0 || !remove && s.Deleted == 0 && s.Left == total {
+				return true
+			}
+		}
+		return false
+	})
+	for _, s := range list[from:] {
+		if (s.TLS == "") != (a.tls == "none") || s.End != "quit" {
+			t.Errorf("%s: asked for %s, the server says %+v", what, a.tls, s)
 		}
 	}
-	last := list[len(list)-1]
-	switch {
-	case remove && (last.Deleted == 0 || last.Left != 0):
-		t.Errorf("%s: the server says %+v", what, last)
-	case !remove && (last.Deleted != 0 || last.Left != total):
-		t.Errorf("%s: the server says %+v", what, last)
-	}
+	return len(list)
 }
 
 // newDir returns a directory of its own with a short name, as some programs

@@ -99,7 +99,8 @@ func TestPoplibLongLine(t *testing.T) {
 	if !strings.Contains(result.output, "line too long") {
 		t.Errorf("Python says %s", result.output)
 	}
-	if s := o.sessions(t, a.user, 1)[0]; s.End == "quit" || s.Deleted != 0 || s.Left != 2 {
+	waitFor(t, "the end of the session", func() bool { return len(o.sessions(t, a.user)) == 1 })
+	if s := o.sessions(t, a.user)[0]; s.End == "quit" || s.Deleted != 0 || s.Left != 2 {
 		t.Errorf("the session: %+v", s)
 	}
 	same(t, "on the server", o.held(t, a.user), []string{wire(a.user, letters[0]), wire(a.user, letters[1])})
