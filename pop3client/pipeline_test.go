@@ -394,6 +394,31 @@ func TestBreakOffTooMuch(t *testing.T) {
 	}
 }
 
+// TestBreakOffAhead: the same for what was asked for ahead.
+func TestBreakOffAhead(t *testing.T) {
+	server, err := pop3fault.New(t.Context(), &pop3fault.Options{Faults: []pop3fault.Fault{pop3fault.EndlessMessage(2)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c, err := New(t.Context(), dialed(t, server), &Options{InsecurePassword: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SignIn(t.Context(), u1); err != nil {
+		t.Fatal(err)
+	}
+	for m, err := range c.RetrAll(t.Context(), slices.Values([]Want{{1, 0}, {2, 0}})) {
+		if m.Number != 1 || err != nil {
+			t.Fatal(m.Number, err)
+		}
+		break
+	}
+	if got := c.Received(); !errors.Is(c.Err(), errAbandoned) || got < maxDrain || got > maxDrain+1<<20 {
+		t.Errorf("%v after %d octets", c.Err(), got)
+	}
+}
+
 // TestPanicInLoop: a client whose caller panicked in the middle of a reply is
 // never used again.
 func TestPanicInLoop(t *testing.T) {

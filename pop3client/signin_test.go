@@ -150,6 +150,34 @@ func TestSCRAM(t *testing.T) {
 	}
 }
 
+// TestImpostor: a server that takes our proof and cannot give its own is left.
+func TestImpostor(t *testing.T) {
+	key, err := sasl.DeriveSCRAM("SHA-256", "secret", []byte("salt"), 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key.ServerKey[0] ^= 1
+	client, server := net.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- speak(server, "SCRAM-SHA-256", func() sasl.Server {
+			return sasl.SCRAMServer("SHA-256", func(_, _ string) (sasl.SCRAMKeys, error) {
+				return sasl.SCRAMKeys{Salt: []byte("salt"), Iterations: 4096, Keys: []sasl.SCRAMKey{key}}, nil
+			}, false)
+		})
+	}()
+	c, err := New(t.Context(), client, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SignIn(t.Context(), u1); !errors.Is(err, sasl.ErrServer) || c.Err() == nil {
+		t.Error(err, c.Err())
+	}
+	if err := <-done; err == nil {
+		t.Error("the conversation went on")
+	}
+}
+
 // TestLyingServer: a server that says +OK before it has proved that it knows
 // the password is not believed.
 func TestLyingServer(t *testing.T) {
@@ -269,6 +297,20 @@ func TestSignIn(t *testing.T) {
 			S: + e30=
 			C: *
 			S: -ERR aborted`, want: func(err error) bool { return errors.Is(err, sasl.ErrUnexpected) }},
+		{name: "success after we gave up", cred: token, says: capa("SASL XOAUTH2") + `
+			C: AUTH XOAUTH2 ` + xoauth2 + `
+			S: + e30=
+			C:
+			S: + e30=
+			C: *
+			S: +OK`, want: func(err error) bool { return errors.Is(err, sasl.ErrUnexpected) }, broken: true},
+		{name: "a reason after we gave up", cred: token, says: capa("SASL XOAUTH2") + `
+			C: AUTH XOAUTH2 ` + xoauth2 + `
+			S: + e30=
+			C:
+			S: + e30=
+			C: *
+			S: -ERR [SYS/TEMP] later`, want: func(err error) bool { return errors.Is(err, sasl.ErrUnexpected) && refused(pop3.CodeSysTemp)(err) }},
 		{name: "no reply at all", cred: u1, says: capa("SASL PLAIN") + `
 			C: AUTH PLAIN
 			S: maybe`, want: func(err error) bool { return errors.Is(err, ErrProtocol) }, broken: true},
