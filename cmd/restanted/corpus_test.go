@@ -97,7 +97,7 @@ func carried(input []byte) []byte {
 // startServer runs a server for a test and returns where it is.
 func startServer(t *testing.T, data string) readyFile {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "ready")
+	file := filepath.Join(data, "ready")
 	cmd := exec.Command(installed(t), "serve", "--data", data, "--pop3", "127.0.0.1:0", "--pop3s", "off", "--lmtp", "127.0.0.1:0", "--ready-file", file)
 	var log bytes.Buffer
 	cmd.Stderr = &log

@@ -118,6 +118,11 @@ func (k *killTest) round() {
 	}
 	_ = s.cmd.Wait() // it was killed
 	work.Wait()
+	for _, sign := range []string{"DATA RACE", "panic", "level=ERROR"} {
+		if strings.Contains(s.log.String(), sign) {
+			k.t.Errorf("the server logged %s:\n%s", sign, &s.log)
+		}
+	}
 }
 
 // deliverUntilKilled delivers one message after the other.

@@ -1,0 +1,160 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// nobody is a uid and gid without rights.
+const nobody = 65534
+
+// asRoot skips where the process cannot become somebody else.
+func asRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become somebody else: run it as root, for example in a container")
+	}
+}
+
+// openDir makes a directory that everybody can look into.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "restante-owner-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// ownedDir makes a data directory that belongs to nobody.
+func ownedDir(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(openDir(t), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func command(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(installed(t), args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// everythingBelongs checks that all in a directory belongs to nobody.
+func everythingBelongs(t *testing.T, dir string) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		n++
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != nobody || st.Gid != nobody {
+			t.Errorf("%s belongs to %d:%d", name, st.Uid, st.Gid)
+		}
+		if info.Mode().Perm()&0o007 != 0 && e.Type() != fs.ModeSocket && !strings.HasSuffix(name, ".crt") {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+		return nil
+	})
+	if err != nil || n < 5 {
+		t.Errorf("%d files, %v", n, err)
+	}
+}
+
+// Commands that root runs leave everything with the owner of the data, and the
+// server is that owner once it has bound its ports.
+func TestRootBecomesTheOwner(t *testing.T) {
+	asRoot(t)
+	dir := ownedDir(t)
+	command(t, killPassword+"\n", "user", "add", "ana", "--password-stdin", "--data", dir)
+	command(t, "Subject: x\n\nhello\n", "deliver", "ana", "--data", dir)
+	everythingBelongs(t, dir)
+
+	ready := startServer(t, dir)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", ready.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nUid:\t65534\t65534\t65534\t65534\n", "\nGid:\t65534\t65534\t65534\t65534\n"} {
+		if !bytes.Contains(status, []byte(want)) {
+			t.Errorf("the server did not become the owner: %s", status)
+		}
+	}
+	if bytes.Contains(status, []byte("\nGroups:\t0 \n")) {
+		t.Error("the server kept the group of root")
+	}
+	command(t, "Subject: y\n\nhello\n", "deliver", "ana", "--data", dir)
+	if out := command(t, "", "status", "--data", dir); !strings.Contains(out, "1 users") {
+		t.Errorf("status: %s", out)
+	}
+	everythingBelongs(t, dir)
+}
+
+// A tree that the server's uid cannot read is reported by name.
+func TestCheckConfigTriesAsTheOwner(t *testing.T) {
+	asRoot(t)
+	dir := ownedDir(t)
+	tree := filepath.Join(openDir(t), "mail")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for user, owner := range map[string]int{"ana": nobody, "bob": 0} {
+		for _, sub := range []string{"", "Maildir", "Maildir/new", "Maildir/cur", "Maildir/tmp"} {
+			name := filepath.Join(tree, user, sub)
+			if err := os.MkdirAll(name, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chown(name, owner, owner); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Chmod(filepath.Join(tree, "bob"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "c.toml")
+	text := fmt.Sprintf("data = %q\nmaildir = %q\n", dir, tree+"/{user}/Maildir")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(installed(t), "check-config", "--config", file).CombinedOutput()
+	if status, ok := err.(*exec.ExitError); !ok || status.ExitCode() != exitConfig {
+		t.Errorf("ended with %v", err)
+	}
+	if !bytes.Contains(out, []byte(filepath.Join(tree, "bob"))) || bytes.Contains(out, []byte(filepath.Join(tree, "ana"))) {
+		t.Errorf("got %s", out)
+	}
+}
