@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -280,4 +281,54 @@ func BenchmarkRemove(b *testing.B) {
 		}
 		sn.Close()
 	}
+}
+
+// BenchmarkIdleSessions tells what an open session of its own maildrop with ten
+// messages keeps in memory, after it has read one of them.
+func BenchmarkIdleSessions(b *testing.B) {
+	const n = 2000
+	for b.Loop() {
+		b.StopTimer()
+		c := newClock()
+		dir := b.TempDir()
+		f, err := fsx.Dir(dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := storeOn(b, f, c.Now)
+		s.opt.InsecureNoFlush = true
+		for i := range n {
+			for range 10 {
+				if err := tryDeliver(s, maildrop.ID(fmt.Sprintf("u%d", i)), "x"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		s = storeOn(b, f, c.Now)
+		before := heap()
+		b.StartTimer()
+		open := make([]maildrop.Snapshot, n)
+		for i := range n {
+			sn, err := s.Open(context.Background(), maildrop.ID(fmt.Sprintf("u%d", i)), maildrop.Classic)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := readAll(sn, 1); err != nil {
+				b.Fatal(err)
+			}
+			open[i] = sn
+		}
+		b.ReportMetric(float64(heap()-before)/n, "octets/session")
+		for _, sn := range open {
+			sn.Close()
+		}
+		f.Close()
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -28,6 +28,7 @@ const (
 	recUID      byte = 6 // name, identity, UID, order
 	recGoing    byte = 7 // items: no view holds them
 	recDone     byte = 8 // all that was going is gone, durably
+	recBack     byte = 9 // items: somebody put these back
 
 	ignorable byte = 0x80
 
@@ -143,6 +144,10 @@ func (d *decisions) apply(r journal.Record) error {
 		}
 	case recDone:
 		d.done()
+	case recBack:
+		for _, it := range in.items() {
+			d.forget(it.uid)
+		}
 	default:
 		if r.Type&ignorable == 0 {
 			return fmt.Errorf("the journal has a record of type %d, which a newer version of this program wrote: use that one", r.Type)
@@ -278,6 +283,10 @@ func removeRecord(token uint64, view maildrop.View, items []item) journal.Record
 
 func withdrawRecord(view maildrop.View, items []item) journal.Record {
 	return journal.Record{Type: recWithdraw, Data: appendItems(appendText(nil, string(view)), items)}
+}
+
+func backRecord(items []item) journal.Record {
+	return journal.Record{Type: recBack, Data: appendItems(nil, items)}
 }
 
 func uidRecord(a assignment) journal.Record {

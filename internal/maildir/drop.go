@@ -35,6 +35,11 @@ type drop struct {
 	stale   bool
 	scanned time.Time
 	pending map[string]struct{}
+	// unlinked holds those of the going messages whose files this process has
+	// removed: one that is there again was put back by somebody.
+	unlinked map[string]struct{}
+	// facts is what is known from the index, or from a first look that was broken off.
+	facts   map[string]fact
 	cleaned time.Time
 	// reserved is what deliveries on their way have been granted.
 	reserved struct {
@@ -52,7 +57,11 @@ type drop struct {
 	open    map[maildrop.View]*snapshot
 	damaged map[string]damage
 	learnt  int // facts that the index does not have
-	handles *dirs
+
+	// handles are the directories, open for reading while sessions last; they
+	// are used under the read lock and closed under the other.
+	handleMu sync.RWMutex
+	handles  *dirs
 
 	// refs and the place in the list of the least recently used are the store's.
 	refs       int
@@ -112,10 +121,12 @@ func (d *drop) load(ctx context.Context) error {
 		return err
 	}
 	d.store.raiseToken(d.dec.token)
-	facts := d.loadIndex()
-	d.stale = true
-	if err := d.scan(ctx, facts); err != nil {
-		d.list = nil
+	if d.facts == nil {
+		d.facts = d.loadIndex()
+	}
+	d.stale, d.unlinked = true, nil
+	if err := d.scan(ctx); err != nil {
+		d.setList(nil)
 		return err
 	}
 	d.loaded = true
@@ -200,6 +211,7 @@ func (d *drop) finish(ctx context.Context) {
 		return
 	}
 	d.dec.done()
+	d.unlinked = nil
 	err := d.mend()
 	if err == nil && d.jr.Exists() {
 		err = d.jr.Note(journal.Record{Type: recDone})
@@ -245,7 +257,7 @@ func (d *drop) removeIfGoing(name string) error {
 	uids := append([]string{uidOf(b)}, d.dec.byBase[b]...)
 	for _, uid := range uids {
 		id, going := d.dec.going[uid]
-		if !going {
+		if _, already := d.unlinked[uid]; !going || already {
 			continue
 		}
 		full := d.place.Maildir + "/" + name

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -324,6 +325,66 @@ func TestPutBack(t *testing.T) {
 		}
 		equal(t, texts(t, storeOn(t, f, now)), []string{"one\r\n", "two\r\n"})
 	})
+}
+
+// The same file may come back, from a backup that is made of links: it is not
+// taken for one that is still to go, now or after a crash.
+func TestLinkedBack(t *testing.T) {
+	c := newClock()
+	f := memfs.New(memfs.Options{Clock: c.Now})
+	s := storeOn(t, f, c.Now)
+	deliver(t, s, "one")
+	sn := openView(t, s, "")
+	name, err := find(f, "u", sn.Info(1).UID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Link(name, "backup"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sn.Remove(context.Background(), []int{1}); err != nil {
+		t.Fatal(err)
+	}
+	sn.Close()
+	if err := f.Link("backup", name); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SyncDir(root + "new"); err != nil {
+		t.Fatal(err)
+	}
+	c.add(time.Second)
+	equal(t, texts(t, s), []string{"one\r\n"})
+	equal(t, texts(t, storeOn(t, f.Crash(memfs.LoseAll()), c.Now)), []string{"one\r\n"})
+	equal(t, texts(t, storeOn(t, f.Crash(memfs.KeepAll()), c.Now)), []string{"one\r\n"})
+}
+
+// A first look that is broken off, because its client has gone, is not lost.
+func TestBrokenOffLook(t *testing.T) {
+	c := newClock()
+	f := memfs.New(memfs.Options{Clock: c.Now})
+	for i := range 500 {
+		dropFile(t, f, fmt.Sprintf("new/%d.foreign", i), "text\n")
+	}
+	c.add(time.Hour)
+	s := storeOn(t, f, c.Now)
+	ctx, cancel := context.WithCancel(context.Background())
+	var opens atomic.Int64
+	f.Before(func(op memfs.Op) {
+		if op.Kind == memfs.Open && strings.HasSuffix(op.Name, ".foreign") && opens.Add(1) == 300 {
+			cancel()
+		}
+	})
+	if _, err := s.Open(ctx, "u", ""); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	f.Before(nil)
+	before := f.Ops()
+	sn := openView(t, s, "")
+	defer sn.Close()
+	// Each of 500 files is looked at; those that are not known yet cost five more.
+	if ops := f.Ops() - before; sn.Len() != 500 || ops > 500+6*220 {
+		t.Errorf("%d messages after %d operations", sn.Len(), ops)
+	}
 }
 
 // Foreign files that change after they were learnt.

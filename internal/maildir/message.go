@@ -54,16 +54,20 @@ func (sn *snapshot) Message(ctx context.Context, n int) (io.ReadCloser, error) {
 
 // openFile opens the file of a message by the name that it had.
 func (d *drop) openFile(e *entry) (fsx.File, error) {
-	d.mu.Lock()
+	d.handleMu.RLock()
 	h := d.handles
-	d.mu.Unlock()
 	if h != nil {
 		if f, err := fsx.Open(h.of(e), e.name); err == nil {
+			d.handleMu.RUnlock()
 			return f, nil
 		}
 		// The directories themselves may have been replaced.
-	} else if err := d.keepHandles(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	}
+	d.handleMu.RUnlock()
+	if h == nil {
+		if err := d.keepHandles(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
 	return fsx.Open(d.place.Mail, d.place.Maildir+"/"+e.path())
 }
@@ -81,12 +85,12 @@ func (d *drop) keepHandles() error {
 		return nil
 	}
 	h, err := d.openDirs()
-	d.mu.Lock()
+	d.handleMu.Lock()
 	taken := err == nil && d.handles == nil
 	if taken {
 		d.handles = h
 	}
-	d.mu.Unlock()
+	d.handleMu.Unlock()
 	if !taken {
 		if h != nil {
 			h.close()

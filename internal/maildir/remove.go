@@ -180,6 +180,10 @@ func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (
 				continue
 			}
 			gone[it.uid] = struct{}{}
+			if d.unlinked == nil {
+				d.unlinked = make(map[string]struct{})
+			}
+			d.unlinked[it.uid] = struct{}{}
 		}
 	})
 	if looked {
@@ -209,7 +213,7 @@ func (d *drop) removeFile(dirs *dirs, e *entry, id identity) error {
 func (d *drop) lookAgain(ctx context.Context) error {
 	going := d.dec.going
 	d.dec.going = nil
-	err := d.scan(ctx, nil)
+	err := d.scan(ctx)
 	d.dec.going = going
 	return err
 }
@@ -252,7 +256,30 @@ func (d *drop) compact() {
 	if d.broken != nil || !d.jr.Exists() || d.jr.Fenced() == nil && d.jr.Size() < 2*d.dec.live() {
 		return
 	}
+	d.prune()
 	if err := d.jr.Rewrite(d.dec.records()); err != nil {
 		d.store.log.Warn("a journal cannot be compacted; tried again later", "maildrop", d.id, "err", err)
+	}
+}
+
+// prune forgets what views removed of messages that are no longer there at all,
+// because another program took them away. An empty maildrop forgets nothing: its
+// disk may just not be mounted.
+func (d *drop) prune() {
+	if len(d.list.entries) == 0 {
+		return
+	}
+	there := make(map[string]struct{}, len(d.list.entries))
+	for i := range d.list.entries {
+		there[d.list.entries[i].uid] = struct{}{}
+	}
+	for _, v := range d.dec.views {
+		for uid := range v.removed {
+			_, is := there[uid]
+			_, going := d.dec.going[uid]
+			if !is && !going {
+				delete(v.removed, uid)
+			}
+		}
 	}
 }

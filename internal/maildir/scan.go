@@ -112,7 +112,7 @@ func (d *drop) refresh(ctx context.Context) error {
 		}
 	}
 	if full {
-		return d.scan(ctx, nil)
+		return d.scan(ctx)
 	}
 	return d.relearn(ctx)
 }
@@ -121,7 +121,7 @@ func (d *drop) refresh(ctx context.Context) error {
 const rescanAfter = 10 * time.Minute
 
 // scan lists the directories and merges what it finds into the list, under the lock.
-func (d *drop) scan(ctx context.Context, facts map[string]fact) error {
+func (d *drop) scan(ctx context.Context) error {
 	var stamps [2]stamp
 	var found [2][]fsx.Entry
 	// new before cur: a message that another program moves meanwhile is seen
@@ -141,7 +141,8 @@ func (d *drop) scan(ctx context.Context, facts map[string]fact) error {
 	}
 	entries, seen, twins := d.candidates(found)
 	places, twinned := d.match(entries, seen, twins)
-	if err := d.learn(ctx, entries, places, facts); err != nil {
+	if err := d.learn(ctx, entries, places, d.facts); err != nil {
+		d.keepFacts(entries, places)
 		return err
 	}
 	if len(twinned) > 0 {
@@ -150,17 +151,57 @@ func (d *drop) scan(ctx context.Context, facts map[string]fact) error {
 		}
 	}
 	kept := entries[:0]
+	var back []item
 	for i := range entries {
 		e := &entries[i]
-		if e.uid == "" || d.isGoing(e) {
+		if e.uid == "" {
 			continue
+		}
+		if id, going := d.dec.going[e.uid]; going {
+			if _, unlinked := d.unlinked[e.uid]; !unlinked && id == e.id() {
+				continue // Its file is still to go.
+			}
+			back = append(back, item{uid: e.uid, id: id})
 		}
 		d.applyOrder(e)
 		kept = append(kept, *e)
 	}
 	d.setList(newList(kept))
-	d.stamps, d.stale, d.scanned = stamps, false, d.store.opt.Clock()
+	d.stamps, d.stale, d.scanned, d.facts = stamps, false, d.store.opt.Clock(), nil
+	d.putBack(back)
 	return d.relearn(ctx)
+}
+
+// putBack ends what was decided of removed messages that somebody has put
+// back: their files have another identity, or are there again after we removed
+// them. It is written down, because a new file may get the inode of the old one.
+func (d *drop) putBack(back []item) {
+	if len(back) == 0 {
+		return
+	}
+	r := backRecord(back)
+	for _, it := range back {
+		d.dec.forget(it.uid)
+		delete(d.unlinked, it.uid)
+	}
+	if d.broken != nil {
+		return
+	}
+	if err := d.record(r); err != nil {
+		d.store.log.Warn("that removed messages were put back cannot be written down", "maildrop", d.id, "messages", len(back), "err", err)
+	}
+}
+
+// keepFacts remembers what a look that was broken off has learnt.
+func (d *drop) keepFacts(entries []entry, places []int) {
+	if d.facts == nil {
+		d.facts = make(map[string]fact)
+	}
+	for _, i := range places {
+		if e := &entries[i]; e.uid != "" && e.has(hasCRC) && !e.has(isOwn) && !e.has(isFresh) && !d.isDoubtful(e.uid) {
+			d.facts[e.uid] = fact{id: e.id(), mtime: e.mtime, size: e.size, crc: e.crc, bits: e.bits}
+		}
+	}
 }
 
 // candidates makes entries of the names found; seen has the place of each base,
@@ -365,20 +406,6 @@ func (d *drop) applyOrder(e *entry) {
 	if len(d.dec.assigned) > 0 {
 		e.order = d.dec.assigned[e.uid].order
 	}
-}
-
-// isGoing reports whether a message is removed for good. One with another
-// identity has been put back by somebody and is there again.
-func (d *drop) isGoing(e *entry) bool {
-	id, going := d.dec.going[e.uid]
-	if !going {
-		return false
-	}
-	if id == e.id() {
-		return true
-	}
-	d.dec.forget(e.uid)
-	return false
 }
 
 // relearn looks again at messages in doubt whose files may have been repaired

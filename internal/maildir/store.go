@@ -210,9 +210,11 @@ func (s *Store) release(d *drop) {
 	if d.list != nil {
 		d.cost += len(d.list.entries)
 	}
+	d.mu.Unlock()
+	d.handleMu.Lock()
 	handles := d.handles
 	d.handles = nil
-	d.mu.Unlock()
+	d.handleMu.Unlock()
 	if handles != nil {
 		s.handles--
 	}
@@ -349,7 +351,7 @@ func (s *Store) sweep(ctx context.Context, id maildrop.ID) error {
 		return nil
 	}
 	if s.since(d.scanned) >= rescanAfter {
-		if err := d.scan(ctx, nil); err != nil {
+		if err := d.scan(ctx); err != nil {
 			return err
 		}
 	}

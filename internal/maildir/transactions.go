@@ -98,7 +98,5 @@ func (x *transactions) forget() {
 		delete(x.known, x.queue[n].t)
 		n++
 	}
-	if n > 0 {
-		x.queue = append(x.queue[:0:0], x.queue[n:]...)
-	}
+	x.queue = x.queue[n:]
 }
