@@ -1,0 +1,112 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"restante.example/internal/config"
+	"restante.example/internal/control"
+)
+
+func TestFixedPart(t *testing.T) {
+	for template, want := range map[string]string{
+		"/home/{user}/Maildir":          "/home",
+		"/srv/mail/{domain}/{local}":    "/srv/mail",
+		"/srv/mail/user-{user}/Maildir": "/srv/mail",
+		"/{user}":                       "/",
+	} {
+		if got := fixedPart(template); got != want {
+			t.Errorf("%s: %s, want %s", template, got, want)
+		}
+	}
+}
+
+func TestBindHints(t *testing.T) {
+	for _, c := range []struct {
+		service, address string
+		err              error
+		want             string
+	}{
+		{POP3S, ":995", fs.ErrPermission, "--pop3s 127.0.0.1:9995"},
+		{POP3, ":110", fs.ErrPermission, "setcap cap_net_bind_service"},
+		{LMTP, "127.0.0.1:24", syscall.EADDRINUSE, "another program listens there"},
+		{POP3, "192.0.2.1:110", syscall.EADDRNOTAVAIL, "no such address"},
+	} {
+		err := bindHint(c.service, c.address, &net.OpError{Op: "listen", Err: c.err})
+		if !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.address) {
+			t.Errorf("%s: %v", c.address, err)
+		}
+	}
+}
+
+// A user that cannot have a Maildir is not added.
+func TestUserWithoutAPlaceIsNotAdded(t *testing.T) {
+	base := t.TempDir()
+	c := testConfig(t, config.Flags{})
+	c.Maildir = filepath.Join(base, "{domain}", "{local}")
+	if err := MakeData(c.Data); err != nil {
+		t.Fatal(err)
+	}
+	o, err := OpenOffice(t.Context(), c, NewLog(&logBuffer{}, c).Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := o.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	m := o.Mux()
+	for _, name := range []string{"bare", "../x@example.org", ".hidden@example.org", "a/b@example.org"} {
+		if err := m.Call(t.Context(), OpUserAdd, UserArgs{Name: name, Password: "secret"}, nil, nil); err == nil {
+			t.Errorf("%q was added", name)
+		}
+	}
+	var info UserInfo
+	if err := m.Call(t.Context(), OpUserAdd, UserArgs{Name: "ana@example.org", Password: "secret"}, nil, &info); err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(base, "example.org", "ana"); info.Maildir != want || info.Problem != "" {
+		t.Errorf("got %+v", info)
+	}
+	var list []UserInfo
+	if err := m.Call(t.Context(), OpUserList, Nothing{}, nil, &list); err != nil || len(list) != 1 {
+		t.Errorf("%d users, %v", len(list), err)
+	}
+	if err := m.Call(t.Context(), OpUserRemove, UserArgs{Name: "nobody"}, nil, nil); !control.HasCode(err, CodeNoUser) {
+		t.Errorf("removing nobody: %v", err)
+	}
+	if err := m.Call(t.Context(), OpUserAdd, UserArgs{Name: "ana@example.org", Password: "secret"}, nil, nil); !control.HasCode(err, CodeExists) {
+		t.Errorf("adding somebody twice: %v", err)
+	}
+}
+
+// Users without a quota of their own have that of the configuration.
+func TestQuotaOfTheConfiguration(t *testing.T) {
+	c := testConfig(t, config.Flags{})
+	c.Delivery.QuotaMessages = 1
+	_, l := begin(t, c)
+	addUser(t, l.server, "ana")
+	deliver := func() Delivered {
+		var list []Delivered
+		err := l.server.Operations().Call(t.Context(), OpDeliver, DeliverArgs{Recipients: []string{"ana"}}, strings.NewReader("x"), &list)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		return list[0]
+	}
+	if d := deliver(); !d.Done {
+		t.Errorf("the first: %+v", d)
+	}
+	if d := deliver(); d.Done || d.Permanent || d.Reason != "over quota" {
+		t.Errorf("the second: %+v", d)
+	}
+}
