@@ -125,10 +125,17 @@ func MkdirAllSynced(f FS, name string) error {
 	if err := MkdirAllSynced(f, path.Dir(name)); err != nil {
 		return err
 	}
-	if err := f.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := f.Mkdir(name)
+	there := errors.Is(err, fs.ErrExist)
+	if err != nil && !there {
 		return err
 	}
-	return f.SyncDir(path.Dir(name))
+	err = f.SyncDir(path.Dir(name))
+	if there && errors.Is(err, fs.ErrPermission) {
+		// In an existing tree we may not be allowed to read what is far above.
+		return nil
+	}
+	return err
 }
 
 // ErrTooLarge is returned by ReadFile for a file above its limit.

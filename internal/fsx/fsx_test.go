@@ -191,6 +191,30 @@ func TestNothingLeavesTheDirectory(t *testing.T) {
 	}
 }
 
+// A parent that may not be read was there before us; one of ours must be flushed.
+func TestMkdirAllSyncedInForeignTree(t *testing.T) {
+	m := memfs.New(memfs.Options{})
+	if err := fsx.MkdirAllSynced(m, "home/u"); err != nil {
+		t.Fatal(err)
+	}
+	deny := func(name string) {
+		m.Inject(func(op memfs.Op) *memfs.Fault {
+			if op.Kind == memfs.SyncDir && op.Name == name {
+				return &memfs.Fault{Err: syscall.EACCES}
+			}
+			return nil
+		})
+	}
+	deny("home")
+	if err := fsx.MkdirAllSynced(m, "home/u/Maildir"); err != nil {
+		t.Error(err)
+	}
+	deny("home/u")
+	if err := fsx.MkdirAllSynced(m, "home/u/other"); err == nil {
+		t.Error("a new directory was not flushed, and nothing was said")
+	}
+}
+
 // The failed replacement leaves the old file whole, at whatever step it failed.
 func TestWriteFileSyncedFails(t *testing.T) {
 	for _, kind := range []memfs.Kind{memfs.Create, memfs.Write, memfs.Sync, memfs.Rename} {
