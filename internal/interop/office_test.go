@@ -80,6 +80,9 @@ type office struct {
 	POP3S  string
 	LMTP   string
 	CAFile string `json:"ca_file"`
+
+	process *os.Process // nil once it has ended
+	ended   chan error
 }
 
 // openOffice starts restanted with a new data directory; it is ended with the
@@ -100,6 +103,9 @@ func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 	}
 	o := &office{data: data, log: newLogBuffer()}
 	config, ready := filepath.Join(dir, "restanted.toml"), filepath.Join(dir, "ready.json")
+	if err := os.Remove(ready); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
 	writeFile(t, config, fmt.Sprintf("data = %q\nlog_format = \"json\"\nlog_level = \"debug\"\nhostname = \"localhost\"\n%s\n", data, more))
 	args := append([]string{"serve", "--config", config, "--ready-file", ready,
 		"--pop3", "127.0.0.1:0", "--pop3s", "127.0.0.1:0"}, flags...)
@@ -108,23 +114,11 @@ func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	o.process, o.ended = cmd.Process, make(chan error, 1)
+	go func() { o.ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("restanted ended before its time: %v\n%s", err, o.log)
-			return
-		}
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("restanted: %v\n%s", err, o.log)
-			}
-		case <-time.After(patience):
-			t.Errorf("restanted does not end:\n%s", o.log)
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
+		if o.process != nil {
+			o.end(t, syscall.SIGTERM)
 		}
 		if t.Failed() {
 			t.Logf("restanted said:\n%s", o.log)
@@ -132,8 +126,8 @@ func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 	})
 	waitFor(t, "the ready file", func() bool {
 		select {
-		case err := <-ended:
-			ended <- err
+		case err := <-o.ended:
+			o.ended <- err
 			t.Fatalf("restanted ended: %v\n%s", err, o.log)
 		default:
 		}
@@ -150,6 +144,28 @@ func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 		return true
 	})
 	return o
+}
+
+// end ends restanted by a signal; by SIGTERM in good order, or the test fails.
+func (o *office) end(t *testing.T, by syscall.Signal) {
+	t.Helper()
+	process := o.process
+	o.process = nil
+	if err := process.Signal(by); err != nil {
+		t.Errorf("restanted ended before its time: %v", err)
+		return
+	}
+	select {
+	case err := <-o.ended:
+		if by == syscall.SIGTERM && err != nil {
+			t.Errorf("restanted: %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("restanted does not end")
+		if err := process.Kill(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // password is that of every user; it has in it what configuration files quote.

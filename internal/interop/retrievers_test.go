@@ -109,7 +109,7 @@ func fetch(t *testing.T, fetchmail string, r run) result {
 	t.Helper()
 	rc := filepath.Join(r.home, "fetchmailrc")
 	tls := map[string]string{"none": `sslproto ""`, "stls": `sslproto "TLS1.2+"`, "implicit": "ssl"}[r.tls]
-	if r.tls != "none" {
+	if r.tls != "none" && r.ca != "" {
 		tls += " sslcertck sslcertfile " + r.ca
 	}
 	// With the option invisible it adds no Received line.
@@ -168,4 +168,29 @@ func TestFetchmailCutsLines(t *testing.T) {
 		t.Log("this fetchmail does not cut long lines: docs/quirks.md can say so")
 	}
 	same(t, "on the server", o.held(t, a.user), []string{wire(a.user, longLetter().text)})
+	// To keep mail it collects with TOP, as its manual says.
+	waitFor(t, "the end of the session", func() bool { return len(o.sessions(t, a.user)) == 1 })
+	if s := o.sessions(t, a.user)[0]; s.Top != 1 || s.Retrieved != 0 {
+		t.Errorf("the session: %+v", s)
+	}
+}
+
+// TestFetchmailTakesSTLSByItself: where it is offered, and nothing is said of TLS
+// in its file.
+func TestFetchmailTakesSTLSByItself(t *testing.T) {
+	t.Parallel()
+	fetchmail := peers.Need(t, "fetchmail")
+	o := openOffice(t)
+	a := o.add(t, "ana@example.org", "by itself")
+	o.deliver(t, corpus()[0].text, a.user)
+	stranger := a
+	stranger.ca = ""
+	fetch(t, fetchmail, run{account: stranger, home: newDir(t), out: newDir(t)}).must(t, 2) // PS_SOCKET
+	r := run{account: a, home: newDir(t), out: newDir(t)}
+	fetch(t, fetchmail, r).must(t, 0)
+	same(t, "collected", readDir(t, r.out), []string{unix(a, wire(a.user, corpus()[0].text))})
+	waitFor(t, "the end of the session", func() bool { return len(o.sessions(t, a.user)) == 1 })
+	if s := o.sessions(t, a.user)[0]; s.TLS == "" {
+		t.Errorf("the session: %+v", s)
+	}
 }
