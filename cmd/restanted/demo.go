@@ -36,7 +36,8 @@ Example: restanted demo`
 
 // Run shows mail delivered and collected.
 func (d *demoCommand) Run(ctx context.Context, c *console) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	// A reader who goes away (SIGPIPE) must not leave the directory behind.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
 	defer stop()
 	dir, err := os.MkdirTemp("", "restante-demo-")
 	if err != nil {
