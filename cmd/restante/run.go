@@ -37,6 +37,7 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	log := r.logger(c)
+	var told sync.Map // warnings are given once, not with every poll
 	listener, err := collector.Listen(ctx, state)
 	if errors.Is(err, collector.ErrRunning) {
 		return c.fail(exitTempfail, "another restante run is up with the state in %s", state)
@@ -47,7 +48,11 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 	p := &collector.Poller{
 		Collector: &collector.Collector{
 			State: state, Home: c.home(), Log: log, Output: c.err, Now: time.Now,
-			Source: accounts.Source{Getenv: c.getenv, Warn: func(err error) { log.Warn(err.Error()) }},
+			Source: accounts.Source{Getenv: c.getenv, Warn: func(err error) {
+				if _, again := told.LoadOrStore(err.Error(), true); !again {
+					log.Warn(err.Error())
+				}
+			}},
 		},
 		Load: func() ([]*accounts.Account, error) { return r.load(c) },
 	}

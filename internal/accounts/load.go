@@ -88,6 +88,9 @@ func Load(file, home string) ([]*Account, error) {
 	if err != nil {
 		return nil, err
 	}
+	if file, err = filepath.Abs(file); err != nil {
+		return nil, err
+	}
 	l := &loader{file: file, home: home, set: make(map[string]map[string]int), accounts: make(map[string]*Settings)}
 	l.decode(text)
 	list := l.complete()
@@ -183,6 +186,13 @@ func (l *loader) complete() []*Account {
 		for _, file := range []*string{&a.PasswordFile, &a.CA, &a.ClientCert, &a.ClientKey} {
 			*file = l.path(*file)
 		}
+		a.To = slices.Clone(a.To)
+		for i, to := range a.To {
+			// The ID of a destination must not depend on where restante is started.
+			if kind, path, _ := strings.Cut(to, ":"); kind == "maildir" || kind == "mbox" || kind == "eml" {
+				a.To[i] = kind + ":" + l.path(path)
+			}
+		}
 		a.complete()
 		seen := make(map[string]bool) // mistakes in defaults are told once
 		a.check(ToCollect, func(key, format string, args ...any) {
@@ -211,7 +221,7 @@ func (l *loader) complete() []*Account {
 
 // path makes a path relative to the file, or to the home directory.
 func (l *loader) path(name string) string {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok && l.home != "" {
+	if rest, ok := strings.CutPrefix(filepath.ToSlash(name), "~/"); ok && l.home != "" {
 		return filepath.Join(l.home, rest)
 	}
 	if name == "" || filepath.IsAbs(name) {
