@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"restante.example/internal/config"
 	"restante.example/internal/control"
@@ -21,7 +20,8 @@ type deliverCommand struct {
 // Help is shown below the flags.
 func (deliverCommand) Help() string {
 	return `The exit status is 0 when the message is safe with every recipient, 67 when there is no such user,
-75 when the mail server should try again (a full maildrop or disk included), 64 when the command is wrong.
+65 when it is too large or an address is none, 75 when the mail server should try again (also when a maildrop or
+the disk is full, or the configuration wrong), 64 when the command line is wrong.
 
 Example: restanted deliver -f bob@example.net ana@example.org --data ~/mail < message.eml`
 }
@@ -37,10 +37,7 @@ func (d *deliverCommand) Run(ctx context.Context, c *console) error {
 		args := daemon.DeliverArgs{Sender: sender, Recipients: d.Recipients, Origin: "pipe"}
 		return caller.Call(ctx, daemon.OpDeliver, args, c.in, &results)
 	})
-	var e *exitError
-	if errors.As(err, &e) && e.code == exitConfig {
-		return err // a person has to mend it; the mail server must not try for days
-	}
+	// Also when the configuration is wrong: mail waits until it is mended.
 	if err != nil {
 		return c.fail(exitTempfail, "the message was not taken in: %v; it can be delivered again later", err)
 	}

@@ -66,8 +66,8 @@ func (p *place) reach(ctx context.Context, c *console, work func(control.Caller,
 	if err != nil {
 		return err
 	}
-	if err := daemon.MakeData(conf.Data); err != nil {
-		return err
+	if _, err := os.Stat(conf.Data); errors.Is(err, fs.ErrNotExist) {
+		return c.fail(exitFailed, "there is no data directory %s; name another one with --data, or make it by adding a user", conf.Data)
 	}
 	if err := daemon.BecomeOwner(conf.Data); err != nil {
 		return err
@@ -90,6 +90,15 @@ func (p *place) reach(ctx context.Context, c *console, work func(control.Caller,
 		return err
 	}
 	return errors.Join(work(caller, conf), closer.Close())
+}
+
+// make makes the data directory if there is none.
+func (p *place) make(c *console) error {
+	conf, err := p.load(c, config.Flags{})
+	if err != nil {
+		return err
+	}
+	return daemon.MakeData(conf.Data)
 }
 
 // call asks for one operation without a message.

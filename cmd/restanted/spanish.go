@@ -15,6 +15,8 @@ var spanish = texts.Table{
 	"another command works on %s and does not come to its end; try again later":     "otra orden trabaja en %s y no termina; inténtelo más tarde",
 	"%v; run the command as the owner of %s, or as root":                            "%v; ejecute la orden como propietario de %s, o como root",
 
+	"there is no data directory %s; name another one with --data, or make it by adding a user": "no existe el directorio de datos %s; indique otro con --data, o créelo añadiendo un usuario",
+
 	// Passwords.
 	"The password of %s is: %s": "La contraseña de %s es: %s",
 	"standard input is no terminal to ask for a password on; use --password-stdin or --generate": "la entrada estándar no es una terminal donde pedir una contraseña; use --password-stdin o --generate",

@@ -68,6 +68,9 @@ func (u *userAdd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := u.make(c); err != nil {
+		return err
+	}
 	return u.reach(ctx, c, func(caller control.Caller, conf *config.Config) error {
 		var info daemon.UserInfo
 		err := caller.Call(ctx, daemon.OpUserAdd, daemon.UserArgs{Name: u.Name, Password: password, SCRAM: &u.SCRAM, Quota: u.quota()}, nil, &info)

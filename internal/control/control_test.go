@@ -265,3 +265,30 @@ func TestReach(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Whatever arrives, a message is whole only when its end was said.
+func FuzzBody(f *testing.F) {
+	f.Add([]byte("d\x00\x00\x00\x02abe\x00\x00\x00\x00"))
+	f.Add([]byte("d\x00\x00\x00\x05abc"))
+	f.Add([]byte("e\x00\x00\x00\x00rest"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		whole, err := io.ReadAll(&bodyReader{r: bytes.NewReader(in)})
+		single, err1 := io.ReadAll(&bodyReader{r: iotest.OneByteReader(bytes.NewReader(in))})
+		if !bytes.Equal(whole, single) || (err == nil) != (err1 == nil) {
+			t.Fatalf("pieces matter: %q %v, %q %v", whole, err, single, err1)
+		}
+		var want []byte
+		rest, ended := in, false
+		for len(rest) >= 5 && !ended {
+			n := int(rest[1])<<24 | int(rest[2])<<16 | int(rest[3])<<8 | int(rest[4])
+			ended = rest[0] == 'e' && n == 0
+			if rest[0] != 'd' || n > maxData || len(rest) < 5+n {
+				break
+			}
+			want, rest = append(want, rest[5:5+n]...), rest[5+n:]
+		}
+		if ended != (err == nil) || ended && !bytes.Equal(whole, want) {
+			t.Fatalf("%q gave %q, %v; want %q, ended %v", in, whole, err, want, ended)
+		}
+	})
+}

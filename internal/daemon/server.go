@@ -249,6 +249,7 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 		}
 		s.log.Info("listening", "service", l.service, "address", addressOf(l.Addr()))
 	}
+	s.log.Info("serving", "version", s.version, "data", s.config.Load().Data)
 	s.log.Info("certificate", "fingerprint", s.cert.Load().Fingerprint(), "self_signed", s.caFile())
 	work, workDone := context.WithCancel(context.Background())
 	serve("control", func() error { return s.control.Serve(work) }, context.Canceled)
