@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"path/filepath"
@@ -109,4 +110,60 @@ func TestQuotaOfTheConfiguration(t *testing.T) {
 	if d := deliver(); d.Done || d.Permanent || d.Reason != "over quota" {
 		t.Errorf("the second: %+v", d)
 	}
+}
+
+// A template that would mix the mail of two users refuses the second.
+func TestTwoUsersNeverShareAMaildir(t *testing.T) {
+	c := testConfig(t, config.Flags{})
+	c.Maildir = filepath.Join(t.TempDir(), "{local}.{domain}")
+	_, l := begin(t, c)
+	addUser(t, l.server, "a.b@c")
+	err := l.server.Operations().Call(t.Context(), OpUserAdd, UserArgs{Name: "a@b.c", Password: "secret"}, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "a.b@c already") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Somebody who is added anew under an old name has the mail that is there, and
+// nothing of the old one's state gets in the way.
+func TestUserAddedAnew(t *testing.T) {
+	c := testConfig(t, config.Flags{})
+	ready, l := begin(t, c)
+	deliver := func() {
+		t.Helper()
+		err := l.server.Operations().Call(t.Context(), OpDeliver, DeliverArgs{Recipients: []string{"ana"}}, strings.NewReader("x"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	session := func(lines, want string) {
+		t.Helper()
+		p := dial(t, ready.POP3)
+		p.say("USER ana\r\nPASS secret\r\n" + lines + "QUIT\r\n")
+		p.expect(want)
+		rest, err := io.ReadAll(p.in)
+		if err != nil || !strings.HasPrefix(string(rest), "+OK") || strings.Contains(string(rest), "-ERR") {
+			t.Errorf("%q was answered with %q, %v", lines, rest, err)
+		}
+	}
+	addUser(t, l.server, "ana")
+	deliver()
+	deliver()
+	session("DELE 1\r\n", "+OK 2 messages")
+	if err := l.server.Operations().Call(t.Context(), OpUserRemove, UserArgs{Name: "ana"}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, l.server, "ana")
+	deliver()
+	session("DELE 1\r\n", "+OK 2 messages")
+	for _, all := range []bool{false, true} {
+		if err := l.server.sweep(t.Context(), all); err != nil {
+			t.Errorf("sweep: %v", err)
+		}
+	}
+	session("", "+OK 1 messages")
+	l.signals <- syscall.SIGTERM
+	l.wait(t)
+	ready, l = begin(t, c)
+	session("", "+OK 1 messages")
 }

@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
 
@@ -46,7 +47,9 @@ func (h *homes) name(ctx context.Context, id maildrop.ID) (string, error) {
 
 // locate returns the Maildir of a maildrop, and the directory of our own state
 // of it: beside the Maildir when that is ours too, and in the data directory
-// when the configuration leads to a tree of others.
+// when the configuration leads to a tree of others. State belongs to the id: a
+// user who is added anew under an old name takes over the mail, and not what
+// was decided about it.
 func (h *homes) locate(ctx context.Context, id maildrop.ID) (mail, state string, err error) {
 	name, err := h.name(ctx, id)
 	if err != nil {
@@ -58,5 +61,24 @@ func (h *homes) locate(ctx context.Context, id maildrop.ID) (mail, state string,
 	if h.config.Maildir != "" {
 		return mail, filepath.Join(h.config.Data, "state", string(id)), nil
 	}
-	return mail, filepath.Join(filepath.Dir(mail), ".restante"), nil
+	return mail, filepath.Join(filepath.Dir(mail), ".restante", string(id)), nil
+}
+
+// free reports why a user of that name could not have a Maildir: because the
+// template has no place for it, or gives it to somebody else too.
+func (h *homes) free(ctx context.Context, name string) error {
+	mail, err := h.config.MaildirOf(name)
+	if err != nil {
+		return err
+	}
+	users, err := h.directory.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if other, err := h.config.MaildirOf(u.Name); err == nil && other == mail && u.Name != name {
+			return fmt.Errorf("the maildir template gives %s to %s already, and the mail of two would be mixed; change the template", mail, u.Name)
+		}
+	}
+	return nil
 }

@@ -143,7 +143,7 @@ func (o *Office) addUser(ctx context.Context, a UserArgs, _ io.Reader) (UserInfo
 	if err != nil {
 		return UserInfo{}, err
 	}
-	if _, err := o.config.MaildirOf(name); err != nil {
+	if err := o.homes.free(ctx, name); err != nil {
 		return UserInfo{}, err
 	}
 	u, err := o.directory.Add(ctx, directory.NewUser{Name: name, Password: sasl.Secret(a.Password),

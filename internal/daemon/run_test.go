@@ -205,9 +205,14 @@ func TestRunAnswersSignals(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ready")
 	loads := make(chan struct{})
 	ended := make(chan error)
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(t.TempDir(), "n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
 	go func() {
 		ended <- Run(context.Background(), c, RunOptions{Log: NewLog(log, c), Version: "test", Signals: signals, ReadyFile: file,
-			Getenv: func(string) string { return "" },
+			Getenv: func(string) string { return manager.LocalAddr().String() },
 			Load: func() (*config.Config, error) {
 				loads <- struct{}{}
 				return nil, config.Problems{{File: "f", Line: 1, Text: "first"}, {File: "f", Line: 2, Text: "second"}}
@@ -221,6 +226,13 @@ func TestRunAnswersSignals(t *testing.T) {
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
+	}
+	for _, want := range []string{"READY=1", "RELOADING=1", "READY=1", "STOPPING=1"} {
+		buf := make([]byte, 100)
+		n, err := manager.Read(buf)
+		if err != nil || string(buf[:n]) != want {
+			t.Errorf("the service manager was told %q, %v; want %q", buf[:n], err, want)
+		}
 	}
 	for _, want := range []string{"f:1: first", "f:2: second"} {
 		if !strings.Contains(log.String(), want) {
