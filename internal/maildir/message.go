@@ -32,14 +32,14 @@ func (sn *snapshot) Message(ctx context.Context, n int) (io.ReadCloser, error) {
 	}
 	d := sn.drop
 	f, err := d.openFile(e)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Another program may have renamed it: look once.
+	for look := 0; look < looks && errors.Is(err, fs.ErrNotExist); look++ {
+		// Another program may have renamed it, and may do so again.
 		if e, err = d.follow(ctx, e); err == nil {
 			f, err = d.openFile(e)
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = maildrop.ErrGone
-		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, maildrop.ErrGone
 	}
 	if err != nil {
 		return nil, err

@@ -120,8 +120,54 @@ func (d *drop) refresh(ctx context.Context) error {
 // rescanAfter is how long the recorded stamps of the directories are believed.
 const rescanAfter = 10 * time.Minute
 
-// scan lists the directories and merges what it finds into the list, under the lock.
+// looks is how often a maildrop is listed when another program changes it
+// meanwhile.
+const looks = 5
+
+// scan lists the directories and merges what it finds into the list, under the
+// lock. A name that is changed while the system lists a directory may be shown
+// twice or not at all: when a message is missed and the directories have
+// changed meanwhile, they are listed again.
 func (d *drop) scan(ctx context.Context) error {
+	before := d.list
+	for look := 1; ; look++ {
+		vanished, err := d.scanOnce(ctx)
+		if err != nil {
+			return err
+		}
+		changed := false
+		for i, dir := range []string{"new", "cur"} {
+			now, err := d.look(dir)
+			if err != nil {
+				return err
+			}
+			changed = changed || d.stamps[i].racy || !now.same(d.stamps[i])
+		}
+		if !changed || look == looks || vanished == 0 && !d.misses(before) {
+			return d.relearn(ctx)
+		}
+	}
+}
+
+// misses reports whether a message of the list before is not in the list now.
+func (d *drop) misses(before *list) bool {
+	if before == nil || before == d.list {
+		return false
+	}
+	if len(before.entries) > len(d.list.entries) {
+		return true
+	}
+	for i := range before.entries {
+		if d.list.find(&before.entries[i]) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// scanOnce does the work of scan; vanished counts names that were listed and
+// not there a moment later.
+func (d *drop) scanOnce(ctx context.Context) (vanished int, err error) {
 	var stamps [2]stamp
 	var found [2][]fsx.Entry
 	// new before cur: a message that another program moves meanwhile is seen
@@ -129,25 +175,25 @@ func (d *drop) scan(ctx context.Context) error {
 	for i, dir := range []string{"new", "cur"} {
 		var err error
 		if stamps[i], err = d.look(dir); err != nil {
-			return err
+			return 0, err
 		}
 		found[i], err = d.place.Mail.ReadDir(d.place.Maildir + "/" + dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return 0, err
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return 0, err
 	}
 	entries, seen, twins := d.candidates(found)
 	places, twinned := d.match(entries, seen, twins)
 	if err := d.learn(ctx, entries, places, d.facts); err != nil {
 		d.keepFacts(entries, places)
-		return err
+		return 0, err
 	}
 	if len(twinned) > 0 {
 		if err := d.settleTwins(entries, twinned); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	kept := entries[:0]
@@ -155,6 +201,7 @@ func (d *drop) scan(ctx context.Context) error {
 	for i := range entries {
 		e := &entries[i]
 		if e.uid == "" {
+			vanished++
 			continue
 		}
 		if id, going := d.dec.going[e.uid]; going {
@@ -169,7 +216,7 @@ func (d *drop) scan(ctx context.Context) error {
 	d.setList(newList(kept))
 	d.stamps, d.stale, d.scanned, d.facts = stamps, false, d.store.opt.Clock(), nil
 	d.putBack(back)
-	return d.relearn(ctx)
+	return vanished, nil
 }
 
 // putBack ends what was decided of removed messages that somebody has put
