@@ -41,15 +41,19 @@ func TestBusyNeighbour(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
+	// For each step of ours the neighbour may take some of its own meanwhile.
+	steps := make(chan struct{}, 20)
+	step := func() {
+		for range cap(steps) {
 			select {
-			case <-stop:
-				return
+			case steps <- struct{}{}:
 			default:
 			}
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range steps {
 			i := rand.IntN(n)
 			b, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(where[i], "new/"), "cur/"), ":")
 			to := fmt.Sprintf("cur/%s:2,%s", b, strings.Repeat("x", rand.IntN(20)))
@@ -67,12 +71,14 @@ func TestBusyNeighbour(t *testing.T) {
 	missing, gone := 0, 0
 	s := storeOn(t, f, time.Now)
 	for range 60 {
+		step()
 		sn, err := s.Open(context.Background(), "u", "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		missing += n - sn.Len()
 		for range 20 {
+			step()
 			i := 1 + rand.IntN(sn.Len())
 			if _, err := readAll(sn, i); errors.Is(err, maildrop.ErrGone) {
 				gone++
@@ -82,7 +88,7 @@ func TestBusyNeighbour(t *testing.T) {
 		}
 		sn.Close()
 	}
-	close(stop)
+	close(steps)
 	wg.Wait()
 	if missing != 0 || gone != 0 {
 		t.Errorf("%d messages were missing in 60 sessions, %d of 1,200 were gone", missing, gone)

@@ -143,10 +143,32 @@ func (d *drop) scan(ctx context.Context) error {
 			}
 			changed = changed || d.stamps[i].racy || !now.same(d.stamps[i])
 		}
-		if !changed || look == looks || vanished == 0 && !d.misses(before) {
+		if !changed || vanished == 0 && !d.misses(before) {
+			return d.relearn(ctx)
+		}
+		if look == looks {
+			d.keepMissed(before)
 			return d.relearn(ctx)
 		}
 	}
+}
+
+// keepMissed keeps what was in the list before and could not be found in a
+// directory that does not come to rest: rather a message that turns out to be
+// gone than one that is there and not shown.
+func (d *drop) keepMissed(before *list) {
+	if before == nil {
+		return
+	}
+	entries := slices.Clone(d.list.entries)
+	for i := range before.entries {
+		e := &before.entries[i]
+		if _, going := d.dec.going[e.uid]; !going && d.list.find(e) < 0 {
+			entries = append(entries, *e)
+		}
+	}
+	d.setList(newList(entries))
+	d.stale = true
 }
 
 // misses reports whether a message of the list before is not in the list now.
