@@ -175,6 +175,48 @@ func TestAllUIDsChanged(t *testing.T) {
 	}
 }
 
+// Servers whose ids are positions give each message that of the one before it
+// when one in front has been deleted.
+func TestIDsThatMove(t *testing.T) {
+	for _, differ := range []bool{true, false} { // sizes
+		s := &server{}
+		for n := 10; n < 40; n++ {
+			l := letter{text: text(n)}
+			if differ {
+				l.text += strings.Repeat("x", n) + "\r\n"
+			}
+			s.mail = append(s.mail, l)
+		}
+		number := func() {
+			for i := range s.mail {
+				s.mail[i].uid = fmt.Sprint(i + 1)
+			}
+		}
+		number()
+		var b box
+		var j collect.Memory
+		a := account(s, b.destination("box"))
+		run(t, a, &j)
+		// Two go at the front and one comes.
+		s.mail = append(s.mail[2:], letter{text: text(77)})
+		number()
+		for i := range s.mail {
+			if !differ {
+				s.mail[i].uid = fmt.Sprint(i + 4) // the first three ids vanish, three are new
+			}
+		}
+		r := run(t, a, &j)
+		if r.Filed != 1 || !r.Complete() {
+			t.Errorf("sizes differ %t: %+v", differ, r)
+		}
+		for text, n := range b.counts() {
+			if n != 1 {
+				t.Errorf("sizes differ %t: %d times %q", differ, n, text)
+			}
+		}
+	}
+}
+
 func TestMigrationCutInTheMiddle(t *testing.T) {
 	s := &server{mail: letters(1, 30)}
 	var b box

@@ -22,7 +22,8 @@ type ledger struct {
 	byUID   map[string][]*Entry
 	nextID  int64
 	claimed map[int64]bool // entries that a row of this listing stands for
-	// vanished are entries whose ids were listed until now, by their content.
+	// vanished are entries that were on the server until now and that no row
+	// of this listing stands for, by their content.
 	vanished map[Hash][]*Entry
 }
 
@@ -132,10 +133,8 @@ type row struct {
 // known, the same announced size. What it does not find has to be looked at.
 func (l *ledger) match(rows []*row) {
 	l.claimed = make(map[int64]bool, len(rows))
-	listed := make(map[string]bool, len(rows))
 	nameless := false
 	for _, r := range rows {
-		listed[r.uid] = true
 		nameless = nameless || r.uid == ""
 		for _, e := range l.byUID[r.uid] {
 			if r.uid != "" && !l.claimed[e.ID] && (e.Announced == r.announced || e.Announced < 0 || r.announced < 0 || e.Fickle) {
@@ -147,13 +146,22 @@ func (l *ledger) match(rows []*row) {
 	l.vanished = make(map[Hash][]*Entry)
 	for _, e := range l.entries {
 		// Where rows have no id yet, an id made from a header cannot be missed.
-		if !listed[e.UID] && !e.Gone && e.Absent.IsZero() && !(nameless && isHeaderUID(e.UID)) {
+		if !l.claimed[e.ID] && !e.Gone && e.Absent.IsZero() && !(nameless && isHeaderUID(e.UID)) {
 			l.vanished[e.Content] = append(l.vanished[e.Content], e)
 		}
 	}
 	for _, list := range l.vanished {
 		slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.ID, b.ID) })
 	}
+}
+
+// unclaim takes its entry from a row whose id turned out to name another
+// message: ids have moved, and the entry may be found by its content.
+func (l *ledger) unclaim(r *row) {
+	e := r.entry
+	r.entry = nil
+	delete(l.claimed, e.ID)
+	l.vanished[e.Content] = append(l.vanished[e.Content], e)
 }
 
 func (l *ledger) claim(r *row, e *Entry) {
@@ -163,7 +171,8 @@ func (l *ledger) claim(r *row, e *Entry) {
 
 // recognise finds the entry of a row that had none and whose content has been
 // retrieved: one with the same UID whose announced size has changed, or one
-// that was listed until now under an id that has vanished.
+// that was on the server until now under an id that has vanished, or that
+// names another message.
 //
 // Content alone does not count: twins are two messages, and so is mail that
 // was put back.

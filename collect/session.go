@@ -64,6 +64,9 @@ func (s *session) collect(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	s.ledger.match(s.rows)
+	if err := s.doubtIDs(ctx); err != nil {
+		return false, err
+	}
 	s.plan()
 	if s.a.DryRun {
 		return false, s.leave(ctx)
@@ -233,6 +236,44 @@ func (s *session) nameByHeader(ctx context.Context) error {
 		return nil
 	}
 	return s.tops(ctx, nameless, func(w *row, _, header Hash, _ int64) { w.uid = headerUID(header) })
+}
+
+// samples is how many messages are looked at to learn whether ids have moved.
+const samples = 4
+
+// doubtIDs looks at the headers of some messages that are known by their ids,
+// when others have vanished and new ones have come: there are servers that
+// give the ids of one message to the next. If one is not what it was, all are
+// looked at. mail-safety.md, Collecting 6.
+func (s *session) doubtIDs(ctx context.Context) error {
+	var known []*row
+	fresh := false
+	for _, w := range s.rows {
+		if w.entry == nil {
+			fresh = fresh || w.uid != ""
+		} else if !w.entry.Gone && !isHeaderUID(w.uid) {
+			known = append(known, w)
+		}
+	}
+	if !fresh || len(known) == 0 || len(s.ledger.vanished) == 0 {
+		return nil
+	}
+	moved := false
+	check := func(w *row, _, header Hash, octets int64) {
+		if octets > 0 && header != w.entry.Header {
+			moved = true
+			s.ledger.unclaim(w)
+		}
+	}
+	some := make([]*row, 0, samples)
+	for i := range min(samples, len(known)) {
+		some = append(some, known[i*(len(known)-1)/max(min(samples, len(known))-1, 1)])
+	}
+	if err := s.tops(ctx, slices.Compact(some), check); err != nil || !moved {
+		return err
+	}
+	s.log.Warn("ids name other messages than before, looking at all", "account", s.a.ID)
+	return s.tops(ctx, slices.DeleteFunc(known, func(w *row) bool { return w.entry == nil }), check)
 }
 
 // tops asks for headers and hands their hashes to found. Refusals are passed over.
