@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -166,4 +167,38 @@ func TestUserAddedAnew(t *testing.T) {
 	l.wait(t)
 	ready, l = begin(t, c)
 	session("", "+OK 1 messages")
+}
+
+// The path of a Unix socket may be longer than the system takes.
+func TestLongSocketPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 20), strings.Repeat("long-", 20))
+	if err := MakeData(dir); err != nil {
+		t.Fatal(err)
+	}
+	c := testConfig(t, config.Flags{Data: dir})
+	path := filepath.Join(dir, "lmtp.sock")
+	for range 2 { // the second finds what a killed server leaves
+		l, err := bindUnix(t.Context(), path, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if addressOf(l.Addr()) != "unix:"+path {
+			t.Errorf("the address is %s", addressOf(l.Addr()))
+		}
+		if _, err := bindUnix(t.Context(), path, c); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("a socket in use: %v", err)
+		}
+		if err := l.(*unixListener).UnixListener.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bindUnix(t.Context(), path, c); err == nil || !strings.Contains(err.Error(), "is no socket") {
+		t.Errorf("a file in its place: %v", err)
+	}
 }
