@@ -13,41 +13,17 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"restante.example/internal/peers"
 )
 
 // nobody is a uid and gid without rights.
 const nobody = 65534
 
-// asRoot skips where the process cannot become somebody else.
-func asRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become somebody else: run it as root, for example in a container")
-	}
-}
-
-// openDir makes a directory that everybody can look into.
-func openDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "restante-owner-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // ownedDir makes a data directory that belongs to nobody.
 func ownedDir(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(openDir(t), "data")
+	dir := filepath.Join(peers.Dir(t), "data")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +73,7 @@ func everythingBelongs(t *testing.T, dir string) {
 // Commands that root runs leave everything with the owner of the data, and the
 // server is that owner once it has bound its ports.
 func TestRootBecomesTheOwner(t *testing.T) {
-	asRoot(t)
+	peers.NeedRoot(t)
 	dir := ownedDir(t)
 	command(t, killPassword+"\n", "user", "add", "ana", "--password-stdin", "--data", dir)
 	command(t, "Subject: x\n\nhello\n", "deliver", "ana", "--data", dir)
@@ -125,9 +101,9 @@ func TestRootBecomesTheOwner(t *testing.T) {
 
 // A tree that the server's uid cannot read is reported by name.
 func TestCheckConfigTriesAsTheOwner(t *testing.T) {
-	asRoot(t)
+	peers.NeedRoot(t)
 	dir := ownedDir(t)
-	tree := filepath.Join(openDir(t), "mail")
+	tree := filepath.Join(peers.Dir(t), "mail")
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		t.Fatal(err)
 	}

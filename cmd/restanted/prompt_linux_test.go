@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"restante.example/internal/peers"
 )
 
 // terminal opens a pseudo-terminal.
@@ -20,7 +22,7 @@ func terminal(t *testing.T) (here, there *os.File) {
 	t.Helper()
 	here, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no pseudo-terminal: %v; run it where /dev/ptmx can be opened", err)
+		peers.Missing(t, "no pseudo-terminal: %v; run it where /dev/ptmx can be opened", err)
 	}
 	n, err := unix.IoctlGetInt(int(here.Fd()), unix.TIOCGPTN)
 	if err == nil {
