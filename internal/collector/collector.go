@@ -40,6 +40,8 @@ type Collector struct {
 	Observe func(account string, e collect.Event)
 	// Trace shows the conversations; it may be nil.
 	Trace func(account string) func(pop3client.Event)
+	// Dialer makes the connections of accounts without a proxy, if not nil.
+	Dialer pop3client.Dialer
 	// MaxWait is how long to wait for a further session; see collect.Account.
 	MaxWait time.Duration
 	// DryRun looks and changes nothing.
@@ -86,6 +88,9 @@ func (c *Collector) collect(ctx context.Context, a *accounts.Account) (report *c
 	opt, err := a.Options()
 	if err != nil {
 		return nil, err
+	}
+	if c.Dialer != nil && opt.Dialer == nil {
+		opt.Dialer = c.Dialer
 	}
 	if c.Trace != nil {
 		opt.Trace = c.Trace(a.Name)
