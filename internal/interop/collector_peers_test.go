@@ -16,8 +16,10 @@ import (
 type peer struct {
 	name  string
 	start func(testing.TB, []string) *peers.POP3Server
-	// letters are what it can hold.
+	// letters are what it can hold; unix says that it keeps them with LF line
+	// ends, and would send a CR more where a file has one.
 	letters func() []letter
+	unix    bool
 	// transports that it knows.
 	transports []string
 }
@@ -26,11 +28,11 @@ var withTLS = []string{"none", "stls", "implicit"}
 
 func peerServers() []peer {
 	return []peer{
-		{"Dovecot", peers.Dovecot, asFiles, withTLS},
-		{"Courier", peers.Courier, asFiles, withTLS},
-		{"Cyrus", peers.Cyrus, asText, withTLS},
-		{"popa3d", peers.Popa3d, inMbox, []string{"none"}},
-		{"mailutils", peers.Mailutils, inMbox, withTLS},
+		{"Dovecot", peers.Dovecot, asFiles, false, withTLS},
+		{"Courier", peers.Courier, asFiles, true, withTLS},
+		{"Cyrus", peers.Cyrus, asText, false, withTLS},
+		{"popa3d", peers.Popa3d, inMbox, true, []string{"none"}},
+		{"mailutils", peers.Mailutils, inMbox, true, withTLS},
 	}
 }
 
@@ -42,7 +44,7 @@ func asText() []letter { return append(corpus(), longLetter()) }
 
 // inMbox is the corpus for servers that keep it in an mbox file, which cannot
 // hold all: LF line ends, no empty line at the end, no line that begins with
-// "From ".
+// "From ", or with ">From ", which Mailutils takes for a quoted one.
 func inMbox() []letter {
 	var list []letter
 	for _, l := range asText() {
@@ -51,7 +53,7 @@ func inMbox() []letter {
 			// Without a body there is no blank line, and these servers make one.
 			continue
 		}
-		l.text = strings.ReplaceAll(l.text, "\nFrom ", "\n from ")
+		l.text = strings.NewReplacer("\nFrom ", "\n from ", "\n>From ", "\n> from ").Replace(l.text)
 		list = append(list, l)
 	}
 	return list
@@ -60,10 +62,6 @@ func inMbox() []letter {
 // notes are the header lines that servers with an mbox add when they hand a
 // message out.
 var notes = regexp.MustCompile(`(?m)^(Status|X-Status|X-UID|X-IMAP|X-IMAPbase|X-UIDL): [^\n]*\n`)
-
-// plain gives messages on a server the form of those in a Maildir, in whatever
-// line ends it keeps them.
-func plain(messages []string) []string { return bare(unixAll(messages)) }
 
 // bare takes off what the server has added to messages in a Maildir.
 func bare(messages []string) []string {
@@ -108,10 +106,21 @@ func (p peer) open(t *testing.T) (*peers.POP3Server, []string) {
 	for _, l := range p.letters() {
 		texts = append(texts, l.text)
 	}
+	want := bare(unixAll(texts))
+	if p.unix {
+		texts = unixAll(texts)
+	}
 	server := p.start(t, texts)
-	want := plain(texts)
-	same(t, "before anything, on the server", plain(server.Left()), want)
+	same(t, "before anything, on the server", p.left(server), want)
 	return server, want
+}
+
+// left is what a server holds, as it would be in a Maildir.
+func (p peer) left(server *peers.POP3Server) []string {
+	if p.unix {
+		return bare(server.Left())
+	}
+	return bare(unixAll(server.Left()))
 }
 
 // callerOf is somebody who collects from a server of others.
@@ -131,12 +140,12 @@ func (p peer) keptThenDeleted(t *testing.T, tls string) {
 
 	says(t, c.fetch(t, "--to", to), fmt.Sprintf("collected %d messages", len(want)))
 	same(t, "collected", bare(readMaildir(t, path)), want)
-	same(t, "left on the server", plain(server.Left()), want)
+	same(t, "left on the server", p.left(server), want)
 
 	// --keep is what is done anyway.
 	says(t, c.fetch(t, "--to", to, "--keep"), "no new mail")
 	same(t, "collected again", bare(readMaildir(t, path)), want)
-	same(t, "left on the server again", plain(server.Left()), want)
+	same(t, "left on the server again", p.left(server), want)
 
 	says(t, c.fetch(t, "--to", to, "--delete"), fmt.Sprintf("deleted %d on the server", len(want)))
 	same(t, "after the deletion", bare(readMaildir(t, path)), want)
