@@ -94,11 +94,13 @@ func carried(input []byte) []byte {
 	return append(bytes.Clone(input), "\r\n"...)
 }
 
-// startServer runs a server for a test and returns where it is.
-func startServer(t *testing.T, data string) readyFile {
+// startServer runs a server for a test, with further flags, and returns where
+// it is.
+func startServer(t *testing.T, data string, flags ...string) readyFile {
 	t.Helper()
 	file := filepath.Join(data, "ready")
-	cmd := exec.Command(installed(t), "serve", "--data", data, "--pop3", "127.0.0.1:0", "--pop3s", "off", "--lmtp", "127.0.0.1:0", "--ready-file", file)
+	args := []string{"serve", "--data", data, "--pop3", "127.0.0.1:0", "--pop3s", "off", "--lmtp", "127.0.0.1:0", "--ready-file", file}
+	cmd := exec.Command(installed(t), append(args, flags...)...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {

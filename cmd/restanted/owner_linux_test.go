@@ -79,7 +79,7 @@ func TestRootBecomesTheOwner(t *testing.T) {
 	command(t, "Subject: x\n\nhello\n", "deliver", "ana", "--data", dir)
 	everythingBelongs(t, dir)
 
-	ready := startServer(t, dir)
+	ready := startServer(t, dir, "--lmtp", "unix:"+filepath.Join(dir, "lmtp.sock"))
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", ready.PID))
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +97,9 @@ func TestRootBecomesTheOwner(t *testing.T) {
 		t.Errorf("status: %s", out)
 	}
 	everythingBelongs(t, dir)
+	if info, err := os.Lstat(filepath.Join(dir, "lmtp.sock")); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("the socket of LMTP: %v, %v", info, err)
+	}
 }
 
 // A tree that the server's uid cannot read is reported by name.

@@ -37,11 +37,15 @@ func (c *Client) Running(ctx context.Context) (bool, error) {
 }
 
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	denied := fmt.Errorf("%s: permission denied; run the command as the owner of the data directory, or as root",
+		filepath.Join(c.dir, SocketName))
 	short, release, err := ShortPath(c.dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, ErrNoServer
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, denied
+	case err != nil:
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	defer release()
@@ -51,8 +55,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, ErrNoServer // no socket, or one that nobody listens on any more
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: permission denied; run the command as the owner of the data directory, or as root",
-			filepath.Join(c.dir, SocketName))
+		return nil, denied
 	case err != nil:
 		return nil, fmt.Errorf("control socket in %s: %w", c.dir, err)
 	}

@@ -126,10 +126,10 @@ func bindUnix(ctx context.Context, path string, c *config.Config) (net.Listener,
 // giveSocket sets the owner, the group and the mode of a socket.
 func giveSocket(path string, c *config.Config) error {
 	uid, gid := -1, -1
-	if owner, _, drop, err := DropTo(c.Data); err != nil {
+	if owner, group, drop, err := DropTo(c.Data); err != nil {
 		return err
 	} else if drop {
-		uid = owner
+		uid, gid = owner, group
 	}
 	if c.Listen.LMTPGroup != "" {
 		g, err := user.LookupGroup(c.Listen.LMTPGroup)
