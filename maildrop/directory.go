@@ -27,6 +27,9 @@ var (
 type Principal struct {
 	// Name is the sign-in name as the directory writes it, for logs.
 	Name string
+	// Device is what its owner calls the device whose password it was, for logs;
+	// empty for the user's own password.
+	Device string
 	// Maildrop and View are what the credentials open.
 	Maildrop ID
 	View     View
