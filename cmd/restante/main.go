@@ -39,8 +39,8 @@ const (
 
 func main() {
 	// Collecting waits for disk and network, so a smaller heap is worth the
-	// processor time of collecting garbage twice as often.
-	debug.SetGCPercent(50)
+	// processor time of collecting garbage more often.
+	debug.SetGCPercent(35)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
