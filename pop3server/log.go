@@ -88,7 +88,7 @@ func (c *conn) info() (SessionInfo, bool) {
 		return SessionInfo{}, false
 	}
 	return SessionInfo{
-		ID: c.id(), User: s.principal.Name, Maildrop: s.key.maildrop, View: s.key.view,
+		ID: c.id(), User: s.principal.Name, Device: s.principal.Device, Maildrop: s.key.maildrop, View: s.key.view,
 		Remote: c.remote, TLS: s.tls, Mechanism: s.mechanism,
 		Since: s.since, Idle: c.meter.idle(), Counters: c.counters(s, s.deleted),
 	}, true
@@ -111,11 +111,12 @@ func (c *conn) summarise() {
 	level := slog.LevelDebug
 	if s := c.session; s != nil {
 		level = slog.LevelInfo
-		sum.User, sum.Maildrop, sum.View, sum.Mechanism = s.principal.Name, s.key.maildrop, s.key.view, s.mechanism
+		sum.User, sum.Device, sum.Mechanism = s.principal.Name, s.principal.Device, s.mechanism
+		sum.Maildrop, sum.View = s.key.maildrop, s.key.view
 		sum.Counters, sum.Left = c.counters(s, s.removed), s.total-s.removed
 	}
 	c.log(level, "session ended",
-		slog.String("user", sum.User), slog.String("view", string(sum.View)),
+		slog.String("user", sum.User), slog.String("device", sum.Device), slog.String("view", string(sum.View)),
 		slog.String("remote", c.remoteText()), slog.String("tls", sum.TLS), slog.String("mechanism", sum.Mechanism),
 		slog.Int("retrieved", sum.Retrieved), slog.Int("top", sum.Top),
 		slog.Int("deleted", sum.Deleted), slog.Int("left", sum.Left),

@@ -62,6 +62,9 @@ type Options struct {
 	// and with "" at the start of each connection, whether the conversation is
 	// to be logged from there on. Secrets are masked and texts left out.
 	Trace func(name string) bool
+	// OnSignIn, where not nil, is called when a session begins, before the client
+	// is told; it is not to block. It is called by many goroutines.
+	OnSignIn func(SessionInfo)
 	// OnEnd, where not nil, is called at the end of each connection, signed in
 	// or not. It is called by many goroutines.
 	OnEnd func(Summary)

@@ -94,7 +94,7 @@ func TestLogAndTrace(t *testing.T) {
 	for _, want := range []string{
 		`msg="sign-in refused" conn=c1 remote=192.0.2.9 user=bea mechanism=USER reason=credentials`,
 		`msg="sign-in refused" conn=c1 remote=192.0.2.9 user=ana mechanism=PLAIN reason=credentials`,
-		`msg="session ended" conn=c1 user=ana view="" remote=192.0.2.9 tls="" mechanism=PLAIN retrieved=1 top=0 deleted=1 left=0`,
+		`msg="session ended" conn=c1 user=ana device="" view="" remote=192.0.2.9 tls="" mechanism=PLAIN retrieved=1 top=0 deleted=1 left=0`,
 		`msg=trace conn=c1 from=C line="AUTH PLAIN"`, `msg=trace conn=c1 from=C line=****`,
 		`msg=trace conn=c1 from=C line="LIST 1"`, `msg=trace conn=c1 from=S line="+OK 22 octets"`, `end=quit`,
 	} {

@@ -280,6 +280,11 @@ func (c *conn) open(a maildrop.Attempt, p maildrop.Principal) error {
 		return errors.Join(errRevokedNow, snap.Close())
 	}
 	t.note(key, s.since, c.loginDelay(p))
+	if c.opt.OnSignIn != nil {
+		if info, ok := c.info(); ok {
+			c.opt.OnSignIn(info)
+		}
+	}
 	c.wrong = 0
 	c.okCount(snap.Len(), snap.Octets())
 	return nil

@@ -51,8 +51,10 @@ type Counters struct {
 type Summary struct {
 	// ID names the connection in the log.
 	ID string
-	// User and the two behind it are empty when nobody signed in.
+	// User and the three behind it are empty when nobody signed in; Device is
+	// empty for the user's own password too.
 	User     string
+	Device   string
 	Maildrop maildrop.ID
 	View     maildrop.View
 	// Remote is the zero Addr where the connection has no address.
@@ -74,8 +76,10 @@ type Summary struct {
 // SessionInfo is a signed-in session that is going on.
 type SessionInfo struct {
 	// ID names the connection in the log.
-	ID       string
-	User     string
+	ID   string
+	User string
+	// Device is what the user calls the device, or empty.
+	Device   string
 	Maildrop maildrop.ID
 	View     maildrop.View
 	// Remote is the zero Addr where the connection has no address.

@@ -118,7 +118,7 @@ func (s *Store) maildropOf(name string) maildrop.ID {
 
 func (u *user) principal(view maildrop.View) maildrop.Principal {
 	return maildrop.Principal{
-		Name: u.name, Maildrop: u.maildrop, View: view,
+		Name: u.name, Device: string(view), Maildrop: u.maildrop, View: view,
 		LoginDelay: u.limits.LoginDelay, Sessions: u.limits.Sessions,
 	}
 }

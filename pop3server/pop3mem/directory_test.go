@@ -35,7 +35,7 @@ func TestSignIn(t *testing.T) {
 	}
 	ana := maildrop.Principal{Name: "Ana@Example.org", Maildrop: id, LoginDelay: time.Minute, Sessions: 3}
 	phone := ana
-	phone.View = "phone"
+	phone.View, phone.Device = "phone", "phone"
 	for _, test := range []struct {
 		name, password string
 		want           maildrop.Principal
