@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +15,6 @@ import (
 
 	"restante.example/collect"
 	"restante.example/pop3"
-	"restante.example/pop3client"
 )
 
 func TestKeepsAndCollectsOnce(t *testing.T) {
@@ -571,28 +569,4 @@ func TestLargeMessagePassesThroughASpool(t *testing.T) {
 	if b.counts()[big] != 1 {
 		t.Error("not filed as it was")
 	}
-}
-
-func ExampleRun() {
-	var s server // stands for a server somewhere
-	s.mail = letters(1, 2)
-	account := collect.Account{
-		ID:          "support",
-		Dial:        s.dial, // collect.DialTLS("pop.example.org")
-		Credentials: collect.Password("support", "secret"),
-		Destinations: []collect.Destination{
-			collect.HandlerFunc("tickets", func(_ context.Context, m collect.Message, body io.ReadSeeker) error {
-				// In one transaction: nothing if m.Key is known, else a ticket and m.Key.
-				fmt.Println("a ticket from", m.Size, "octets")
-				return nil
-			}),
-		},
-		Options: pop3client.Options{Timeout: 30 * time.Second},
-	}
-	report, err := collect.Run(context.Background(), account, new(collect.Memory))
-	fmt.Println(report.Filed, "filed,", report.Left, "left,", err)
-	// Output:
-	// a ticket from 63 octets
-	// a ticket from 63 octets
-	// 2 filed, 0 left, <nil>
 }

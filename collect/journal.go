@@ -120,6 +120,10 @@ type Memory struct {
 	marks   Marks
 }
 
+// NewMemoryJournal returns an empty journal in memory: when the process ends,
+// everything that is still on the server is new again.
+func NewMemoryJournal() *Memory { return new(Memory) }
+
 // Marks implements Journal.
 func (m *Memory) Marks(context.Context) (Marks, error) {
 	m.mu.Lock()
