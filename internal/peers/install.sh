@@ -11,7 +11,8 @@ set -eu
 
 # Programs that live beside each other.
 packages="curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
-	postfix dovecot-pop3d openssl strace libpam-modules libsasl2-modules libc-bin"
+	postfix dovecot-pop3d openssl strace libpam-modules libsasl2-modules libc-bin
+	systemd gcc libc6-dev git"
 
 # Servers whose packages exclude each other: a directory and what goes into it.
 servers="courier popa3d mailutils cyrus"

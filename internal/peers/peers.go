@@ -32,6 +32,8 @@ func packageOf(program string) string {
 		return "postfix"
 	case "script":
 		return "bsdutils"
+	case "systemd-analyze":
+		return "systemd"
 	}
 	return program
 }
