@@ -1,0 +1,174 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"restante.example/collect"
+	"restante.example/collect/sqlitejournal"
+	"restante.example/internal/accounts"
+	"restante.example/internal/collector"
+	"restante.example/pop3"
+	"restante.example/pop3client"
+)
+
+func testConsole(t *testing.T) (c *console, out, errs *bytes.Buffer) {
+	t.Helper()
+	out, errs = new(bytes.Buffer), new(bytes.Buffer)
+	c, err := newConsole(strings.NewReader(""), out, errs, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, out, errs
+}
+
+func testAccount(t *testing.T) *accounts.Account {
+	t.Helper()
+	a, err := accounts.FromFlags(accounts.Settings{Server: "pop.example.org", User: "ana"}, accounts.ToLook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// On a terminal one line an account moves, and lines that stay go above it.
+func TestMovingLine(t *testing.T) {
+	c, out, errs := testConsole(t)
+	a := testAccount(t)
+	r := newReporter(c, false, false, []*accounts.Account{a})
+	r.tty, r.width = errs, 79
+	r.event(a.Name, collect.Event{Kind: collect.EventListed, Messages: 4, Octets: 4000})
+	r.lines[a.Name].begun = time.Now().Add(-10 * time.Second)
+	for range 2 {
+		r.event(a.Name, collect.Event{Kind: collect.EventFiled})
+	}
+	r.last = time.Time{}
+	r.event(a.Name, collect.Event{Kind: collect.EventProgress, Octets: 1000})
+	if got := errs.String(); !strings.Contains(got, "2 of 4 messages, 1.0 kB of 4.0 kB, ") || !strings.Contains(got, " left\n") {
+		t.Errorf("drew %q", got)
+	}
+	for _, line := range strings.Split(errs.String(), "\n") {
+		if n := len([]rune(strings.TrimPrefix(line, "\x1b[1A\x1b[2K"))); n > 78 {
+			t.Errorf("a line of %d characters: %q", n, line)
+		}
+	}
+	errs.Reset()
+	r.event(a.Name, collect.Event{Kind: collect.EventProblem, Number: 3, Err: errors.New("bad\x1b[2J")})
+	if got := errs.String(); !strings.HasPrefix(got, "\x1b[1A\x1b[2K"+a.Name+": message 3") || strings.Contains(got, "\x1b[2J") {
+		t.Errorf("a problem: %q", got)
+	}
+	r.hold()
+	errs.Reset()
+	r.last = time.Time{}
+	r.event(a.Name, collect.Event{Kind: collect.EventProgress, Octets: 2000})
+	if errs.Len() > 0 {
+		t.Errorf("drawn while somebody types: %q", errs)
+	}
+	r.release()
+	if code := r.done(a, &collect.Report{Offered: 4, Filed: 3, FiledOctets: 3000, Left: 1}, nil); code != exitTempfail {
+		t.Errorf("status %d", code)
+	}
+	r.end()
+	if !strings.Contains(out.String(), "collected 3 messages, 3.0 kB") || r.drawn != 0 {
+		t.Errorf("%q, %d lines left", out, r.drawn)
+	}
+}
+
+func TestQuiet(t *testing.T) {
+	c, out, errs := testConsole(t)
+	a := testAccount(t)
+	r := newReporter(c, true, false, []*accounts.Account{a})
+	r.event(a.Name, collect.Event{Kind: collect.EventListed, Messages: 4})
+	if r.done(a, &collect.Report{Filed: 4}, nil) != 0 || out.Len()+errs.Len() > 0 {
+		t.Errorf("%q %q", out, errs)
+	}
+	r.done(a, &collect.Report{}, errors.New("broken"))
+	if !strings.Contains(errs.String(), "broken") {
+		t.Error("an error was not told")
+	}
+}
+
+func TestExplanationsAndStatuses(t *testing.T) {
+	c, _, _ := testConsole(t)
+	a := testAccount(t)
+	refusal := func(command string, code pop3.Code) error {
+		return &pop3.Error{Command: command, Code: code, Text: "\x1b[31mno"}
+	}
+	for _, one := range []struct {
+		err  error
+		code int
+		text string
+	}{
+		{context.Canceled, exitTempfail, "interrupted"},
+		{&collector.JournalError{Err: sqlitejournal.ErrLocked}, exitTempfail, "another restante"},
+		{&collector.JournalError{Err: errors.New("disk")}, exitIO, "journal"},
+		{&collector.DestinationError{Spec: "eml:x", Err: errors.New("not a directory")}, exitCantCreate, "eml:x"},
+		{accounts.ErrNoPassword, exitConfig, "no password"},
+		{refusal("PASS", pop3.CodeAuth), exitNoPerm, "app password"},
+		{refusal("PASS", ""), exitNoPerm, "app password"},
+		{refusal("PASS", pop3.CodeInUse), exitTempfail, "another program"},
+		{refusal("PASS", pop3.CodeLoginDelay), exitTempfail, "time between"},
+		{refusal("", pop3.CodeSysTemp), exitTempfail, "cannot serve now"},
+		{refusal("UIDL", pop3.CodeSysPerm), exitUnavailable, "refuses"},
+		{pop3client.ErrNoSTLS, exitProtocol, "--tls implicit"},
+		{pop3client.ErrNoMechanism, exitProtocol, "common way"},
+		{&pop3client.ProtocolError{Line: "HTTP/1.1 400"}, exitProtocol, "HTTP/1.1"},
+		{&pop3client.LimitError{What: "listing", Limit: 7}, exitProtocol, "limit"},
+		{&net.DNSError{IsNotFound: true}, exitNoHost, "pop.example.org"},
+		{&net.OpError{Op: "dial", Err: errors.New("refused")}, exitTempfail, "pop.example.org:995"},
+		{context.DeadlineExceeded, exitTempfail, "does not answer"},
+	} {
+		text, code := c.explain(a, fmt.Errorf("dialing: %w", one.err))
+		if code != one.code || !strings.Contains(text, one.text) || strings.Contains(text, "\x1b") {
+			t.Errorf("%v: %d %q", one.err, code, text)
+		}
+	}
+	text := c.explainCertificate(a, x509.UnknownAuthorityError{}, "ab12")
+	if !strings.Contains(text, "ab12") || !strings.Contains(text, "--pin") || !strings.Contains(text, "--ca") {
+		t.Error(text)
+	}
+}
+
+func TestMinutes(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		30 * time.Second: "30s", 10 * time.Minute: "10m", 2 * time.Hour: "2h", 90 * time.Second: "1m30s", 20*time.Minute + time.Hour: "1h20m",
+	} {
+		if got := minutes(d); got != want {
+			t.Errorf("%v: %q", d, got)
+		}
+	}
+}
+
+func TestOverallStatus(t *testing.T) {
+	for want, codes := range map[int][]int{0: {0, 0}, exitNoPerm: {0, exitNoPerm, exitNoPerm}, exitTempfail: {exitNoPerm, 0, exitNoHost}} {
+		if got := overall(codes); got != want {
+			t.Errorf("%v: %d", codes, got)
+		}
+	}
+}
+
+// TestCrossCompiles builds the command for every system that it is for.
+func TestCrossCompiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles everything four times; run without -short")
+	}
+	for _, system := range []string{"linux", "darwin", "windows", "freebsd"} {
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(t.TempDir(), "restante"), ".")
+		cmd.Env = append(cmd.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", system, err, output)
+		}
+	}
+}
