@@ -21,6 +21,7 @@ const (
 	isUTF8                    // it came in by SMTPUTF8
 	unread                    // the size is a guess: the file could not be read
 	isFresh                   // learnt so soon after a change that it is not to be saved
+	isFile                    // the listing says that it is a file; of an entry that is still to be learnt
 )
 
 // entry is one message. Entries are never changed once they are in a list.

@@ -211,7 +211,11 @@ func (d *drop) candidates(found [2][]fsx.Entry) (entries []entry, seen map[strin
 			}
 			b := base(f.Name)
 			at := len(entries)
-			entries = append(entries, entry{uid: b, name: f.Name, bits: bits})
+			e := entry{uid: b, name: f.Name, bits: bits}
+			if f.Type == fsx.TypeFile {
+				e.bits |= isFile
+			}
+			entries = append(entries, e)
 			if first, twice := seen[b]; twice {
 				if twins == nil {
 					twins = make(map[string][]int)
