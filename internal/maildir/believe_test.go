@@ -27,7 +27,7 @@ func TestBelievingOtherNames(t *testing.T) {
 			fmt.Sprintf("cur/103.d,S=%d,W=%d:2,S", len(long), len(long)+chunk/8):          long,
 			fmt.Sprintf("cur/104.e,S=%d,W=%d:2,S", len(long), 2*len(long)+1):              long,
 			fmt.Sprintf("cur/105.f,S=%d,W=%d:2,S", len(long)+1, len(long)+1+chunk/8):      long,
-			fmt.Sprintf("cur/106.g,S=%d,W=%d:2,S", len(long)+1, len(long)+1+chunk/8):      long + "\n",
+			fmt.Sprintf("cur/106.g,S=%d,W=%d:2,S", len(long)+1, len(long)+2+chunk/8):      long + "\n",
 			fmt.Sprintf("cur/107.h,S=%d,W=%d:2,S", 5*chunk, 5*chunk):                      short, // a lie that looks long
 			fmt.Sprintf("cur/108.i,S=%d,W=%d:2,S", len(short), len(short)+1) + ",unknown": short,
 		} {
