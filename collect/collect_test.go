@@ -467,6 +467,41 @@ func TestKeepPolicies(t *testing.T) {
 	}
 }
 
+func TestPoliciesOfTheServer(t *testing.T) {
+	for caps, want := range map[string]int{"EXPIRE 0": 1, "EXPIRE NEVER": 0, "EXPIRE 30": 0, "EXPIRE": 0, "X": 0} {
+		s := &server{mail: letters(1, 2), caps: []string{caps, "LOGIN-DELAY 99999999"}}
+		var b box
+		r := run(t, account(s, b.destination("box")), new(collect.Memory))
+		if len(r.Warnings) != want || want == 1 && !errors.Is(r.Warnings[0], collect.ErrExpires) || r.LoginDelay != 24*time.Hour {
+			t.Errorf("%s: %+v", caps, r)
+		}
+	}
+}
+
+// Sizes that no disk has are hints like others.
+func TestAbsurdSizes(t *testing.T) {
+	s := &server{mail: letters(1, 6)}
+	for i := range s.mail {
+		s.mail[i].size = 1<<63 - 1
+	}
+	var b box
+	a := account(s, b.destination("box"))
+	a.Keep.Octets = 1000
+	a.Observe = func(e collect.Event) {
+		if e.Octets < 0 {
+			t.Errorf("%+v", e)
+		}
+	}
+	var j collect.Memory
+	for range 2 {
+		run(t, a, &j)
+	}
+	b.expect(t, upTo(6)...)
+	if len(s.mail) != 6 {
+		t.Errorf("%d left of 400 octets", len(s.mail))
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	s := &server{mail: letters(1, 4)}
 	big := text(9) + strings.Repeat("much\r\n", 1000)

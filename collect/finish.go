@@ -52,7 +52,7 @@ func (s *session) victims() (list []*row, due time.Time) {
 	messages, octets := 0, int64(0)
 	for _, w := range slices.Backward(s.rows) { // the newest come last in a maildrop
 		messages++
-		octets += max(w.announced, 0)
+		octets += w.octets()
 		if !s.complete(w) || w.entry.Partial {
 			continue
 		}

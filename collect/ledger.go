@@ -169,6 +169,15 @@ func (l *ledger) claim(r *row, e *Entry) {
 	r.entry = e
 }
 
+// octets is how large a message is, as far as that is known: LIST may say
+// anything, and then sums must not overflow.
+func (r *row) octets() int64 {
+	if r.entry != nil {
+		return r.entry.Size
+	}
+	return min(max(r.announced, 0), 1<<40)
+}
+
 // recognise finds the entry of a row that had none and whose content has been
 // retrieved: one with the same UID whose announced size has changed, or one
 // that was on the server until now under an id that has vanished, or that

@@ -338,7 +338,7 @@ func (s *session) plan() {
 			continue
 		}
 		count++
-		octets += max(w.announced, 0)
+		octets += w.octets()
 		if s.a.DryRun {
 			s.report.Would++
 			s.tell(Event{Kind: EventWould, Number: w.number, UID: w.uid, Size: w.announced})

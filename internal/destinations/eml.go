@@ -42,8 +42,8 @@ func (d *eml) Stage(_ context.Context, account string, _ int64) (collect.Staged,
 }
 
 // Prepare implements collect.Destination.
-func (d *eml) Prepare(ctx context.Context, items []*collect.Item) {
-	sealAll(ctx, items)
+func (d *eml) Prepare(_ context.Context, items []*collect.Item) {
+	sealAll(items)
 	for _, it := range items {
 		it.Name = it.Message.Time.UTC().Format("2006-01-02_150405") + "_" + it.Message.Key[:min(16, len(it.Message.Key))] + ".eml"
 	}

@@ -56,8 +56,8 @@ func (d *maildir) Stage(_ context.Context, account string, _ int64) (collect.Sta
 }
 
 // Prepare implements collect.Destination.
-func (d *maildir) Prepare(ctx context.Context, items []*collect.Item) {
-	sealAll(ctx, items)
+func (d *maildir) Prepare(_ context.Context, items []*collect.Item) {
+	sealAll(items)
 	for _, it := range items {
 		f := it.Staged.(*stagedFile)
 		// The sizes in the name spare other programs a look at the file.

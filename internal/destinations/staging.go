@@ -4,7 +4,6 @@
 package destinations
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,7 +20,7 @@ import (
 
 // flushers is how many files are flushed at the same time: a journalling file
 // system makes one commit of what comes together.
-const flushers = 32
+const flushers = 64
 
 // staging takes messages to files of their own in a directory of temporary
 // names, in which those of an account can be told from others.
@@ -93,22 +92,33 @@ func (f *stagedFile) Discard() {
 	_ = f.s.fs.Remove(f.s.path(f.name))
 }
 
-// seal writes what is left, flushes and closes.
-func (f *stagedFile) seal() error {
+// finish writes what is left.
+func (f *stagedFile) finish() error {
 	if rest := f.conv.finish(nil); len(rest) > 0 {
 		if _, err := f.file.Write(rest); err != nil {
 			return err
 		}
 		f.size += int64(len(rest))
 	}
+	startWriting(f.file)
+	return nil
+}
+
+// seal flushes and closes.
+func (f *stagedFile) seal() error {
 	err := f.file.Sync()
 	err = errors.Join(err, f.file.Close())
 	f.file = nil
 	return err
 }
 
-// sealAll seals the files of all items side by side.
-func sealAll(ctx context.Context, items []*collect.Item) {
+// sealAll finishes the files of all items and then seals them side by side.
+func sealAll(items []*collect.Item) {
+	for _, it := range items {
+		if err := it.Staged.(*stagedFile).finish(); err != nil {
+			it.Err = classify(err)
+		}
+	}
 	var wait sync.WaitGroup
 	todo := make(chan *collect.Item)
 	for range min(flushers, len(items)) {
@@ -121,7 +131,9 @@ func sealAll(ctx context.Context, items []*collect.Item) {
 		})
 	}
 	for _, it := range items {
-		todo <- it
+		if it.Err == nil {
+			todo <- it
+		}
 	}
 	close(todo)
 	wait.Wait()
