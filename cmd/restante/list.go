@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -19,8 +20,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-message/textproto"
-
-	"bufio"
 
 	"restante.example/collect"
 	"restante.example/collect/sqlitejournal"

@@ -104,7 +104,11 @@ func (j *Journal) open(ctx context.Context, name string) error {
 	}
 	// Each commit is flushed before it returns: synchronous FULL does that in
 	// WAL mode too. One process, so an exclusive lock spares the shared memory.
-	source := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs), RawQuery: url.Values{
+	path := filepath.ToSlash(abs)
+	if path[0] != '/' {
+		path = "/" + path // in front of a drive's letter
+	}
+	source := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{
 		"_pragma": {"locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "busy_timeout(5000)", "fullfsync(1)"},
 		"_txlock": {"immediate"},
 	}.Encode()}

@@ -39,7 +39,7 @@ func entry(id int64) collect.Entry {
 
 // The journal in memory is the model of the one in a file.
 func TestAgreesWithMemory(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "state", "a.journal")
+	name := filepath.Join(t.TempDir(), "state", "%41 #é.journal")
 	j := open(t, name)
 	var m collect.Memory
 	check := func() {
@@ -76,6 +76,9 @@ func TestAgreesWithMemory(t *testing.T) {
 	apply(collect.Changes{Put: []collect.Entry{changed}, Drop: []int64{3, 4, 400}})
 	apply(collect.Changes{Marks: &collect.Marks{Settled: collect.Hash{9}, Due: time.Unix(5, 0), Last: []string{"a b", "\xff"}}})
 	apply(collect.Changes{Marks: &collect.Marks{}})
+	if _, err := os.Stat(name); err != nil {
+		t.Errorf("it is somewhere else: %v", err)
+	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
