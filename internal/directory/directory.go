@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package directory is the directory of users that restanted brings along: one
-// SQLite file with users, aliases and catch-alls.
+// SQLite file with users, their devices, aliases and catch-alls.
 //
 // Sign-ins and recipients are answered from memory; the file is read when it is
 // opened, after each change, and when Reload finds that another process has
@@ -59,6 +59,10 @@ type Options struct {
 	// that the user's sessions can be ended there. It may be called by several
 	// goroutines.
 	OnChange func(maildrop.ID)
+	// OnRevoke is OnChange for one password of a user, known by the view that it
+	// opens: after a device was removed or disabled or has got another password,
+	// or the user's own password is refused.
+	OnRevoke func(maildrop.ID, maildrop.View)
 }
 
 // Directory implements maildrop.Directory. All methods may be called by any
@@ -69,6 +73,8 @@ type Directory struct {
 	hasher *hasher
 	memory *memory
 	dummy  string
+
+	signIns signIns
 
 	route   atomic.Pointer[routing]
 	current atomic.Pointer[snapshot] // nil while the directory cannot answer
@@ -166,9 +172,11 @@ func makeFile(path string, log *slog.Logger) error {
 	return errors.Join(inheritOwner(f, dir), f.Close(), syncDir(dir))
 }
 
-// Close closes the file. From then on every answer is ErrClosed.
+// Close writes down what was noted of sign-ins and closes the file. From then
+// on every answer is ErrClosed.
 func (d *Directory) Close() error {
 	d.hasher.settle.Stop()
+	noted := d.writeSignIns(context.Background())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if errors.Is(d.broken, ErrClosed) {
@@ -176,7 +184,7 @@ func (d *Directory) Close() error {
 	}
 	d.current.Store(nil)
 	d.broken = ErrClosed
-	return d.db.Close()
+	return errors.Join(noted, d.db.Close())
 }
 
 // Reload reads the file again if another process has changed it, and reports
@@ -188,7 +196,7 @@ func (d *Directory) Reload(ctx context.Context) (bool, error) {
 	return changed, err
 }
 
-func (d *Directory) reloadIfChanged(ctx context.Context) (changed bool, revoked []maildrop.ID, err error) {
+func (d *Directory) reloadIfChanged(ctx context.Context) (changed bool, revoked []revocation, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if errors.Is(d.broken, ErrClosed) {
@@ -207,26 +215,41 @@ func (d *Directory) reloadIfChanged(ctx context.Context) (changed bool, revoked 
 	return true, revoked, nil
 }
 
-// tell calls OnChange; d.mu is not held, so that it may ask the directory.
-func (d *Directory) tell(revoked []maildrop.ID) {
-	if d.opts.OnChange == nil {
-		return
-	}
-	for _, id := range revoked {
-		d.opts.OnChange(id)
+// revocation is a user whose credentials hold no longer, or one view whose
+// password does not.
+type revocation struct {
+	user maildrop.ID
+	all  bool
+	view maildrop.View
+}
+
+// tell calls OnChange and OnRevoke; d.mu is not held, so that they may ask the
+// directory.
+func (d *Directory) tell(revoked []revocation) {
+	for _, r := range revoked {
+		if r.all && d.opts.OnChange != nil {
+			d.opts.OnChange(r.user)
+		}
+		if !r.all && d.opts.OnRevoke != nil {
+			d.opts.OnRevoke(r.user, r.view)
+		}
 	}
 }
 
-// revoked lists the users whose credentials of before do not hold after.
-func revoked(before, after *snapshot) []maildrop.ID {
-	var list []maildrop.ID
+// revoked lists whose credentials of before do not hold after.
+func revoked(before, after *snapshot) []revocation {
+	var list []revocation
 	if before == nil {
 		return nil
 	}
 	for name, was := range before.users {
 		is, ok := after.users[name]
 		if !ok || is.ID != was.ID || is.Generation != was.Generation {
-			list = append(list, was.ID)
+			list = append(list, revocation{user: was.ID, all: true})
+			continue
+		}
+		for _, view := range was.revokedViews(is) {
+			list = append(list, revocation{user: was.ID, view: view})
 		}
 	}
 	return list
@@ -244,7 +267,7 @@ func dataVersion(ctx context.Context, q interface {
 // reload reads the file and lists whose credentials hold no longer; d.mu is
 // held, or nobody else knows d yet. The version is asked for first: a change
 // that comes in between is found the next time.
-func (d *Directory) reload(ctx context.Context) ([]maildrop.ID, error) {
+func (d *Directory) reload(ctx context.Context) ([]revocation, error) {
 	version, err := dataVersion(ctx, d.db)
 	if err != nil {
 		return nil, err
@@ -280,7 +303,7 @@ func (d *Directory) change(ctx context.Context, what func(context.Context, *sql.
 	return err
 }
 
-func (d *Directory) commit(ctx context.Context, what func(context.Context, *sql.Tx, *snapshot) error) (revoked []maildrop.ID, err error) {
+func (d *Directory) commit(ctx context.Context, what func(context.Context, *sql.Tx, *snapshot) error) (revoked []revocation, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if errors.Is(d.broken, ErrClosed) {

@@ -33,6 +33,7 @@ func TestMemoryOfHashesIsGivenBack(t *testing.T) {
 		}
 		h.release()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if freed != 1 {
 			t.Fatalf("freed %d times after one burst, want once", freed)
 		}

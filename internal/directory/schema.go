@@ -15,13 +15,13 @@ import (
 	"restante.example/sasl"
 )
 
-// schemaVersion is PRAGMA user_version of the file.
-const schemaVersion = 1
+// schemas bring a file from one PRAGMA user_version to the next, the first from
+// an empty file. Times are Unix seconds.
+var schemas = []string{schema1, schema2}
 
-// schema makes the tables. Times are Unix seconds. In scram_keys the device is
-// empty for the password of the user itself; each device is a named app
-// password with a view of its own.
-const schema = `
+// schema1 makes the tables. In scram_keys the device is empty for the password
+// of the user itself, and else the view of the device.
+const schema1 = `
 CREATE TABLE settings (
 	name  TEXT PRIMARY KEY,
 	value BLOB NOT NULL
@@ -72,7 +72,37 @@ CREATE TABLE catch_alls (
 	domain TEXT PRIMARY KEY,
 	target TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
+`
+
+// schema2 is for devices, which no program wrote before. A device is known for
+// ever by its view; password is the part of its app password that names it, and
+// folded its name as it is compared. The sign-ins are those of views, the empty
+// one that of the user's own password. A user is unsettled while its views in
+// the store may be others than those of its passwords.
+const schema2 = `
+DROP TABLE devices;
+CREATE TABLE devices (
+	user     TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+	view     TEXT NOT NULL,
+	name     TEXT NOT NULL,
+	folded   TEXT NOT NULL,
+	password TEXT NOT NULL,
+	hash     BLOB NOT NULL,
+	enabled  INTEGER NOT NULL DEFAULT 1,
+	created  INTEGER NOT NULL,
+	PRIMARY KEY (user, view),
+	UNIQUE (user, folded),
+	UNIQUE (user, password)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sign_ins (
+	user    TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+	view    TEXT NOT NULL,
+	at      INTEGER NOT NULL,
+	address TEXT NOT NULL,
+	PRIMARY KEY (user, view)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE users ADD COLUMN main_refused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
 `
 
 // prepare makes the tables and the persistent secret where they are missing.
@@ -86,19 +116,23 @@ func prepare(ctx context.Context, db *sql.DB) error {
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	switch version {
-	case schemaVersion:
+	if version == len(schemas) {
 		return nil
-	case 0:
-	default:
-		return fmt.Errorf("it has version %d and this program knows %d; use the newer program", version, schemaVersion)
 	}
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
-		return err
+	if version < 0 || version > len(schemas) {
+		return fmt.Errorf("it has version %d and this program knows %d; use the newer program", version, len(schemas))
+	}
+	for _, step := range schemas[version:] {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return err
+		}
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret) // never fails: crypto/rand ends the process instead
-	if _, err := tx.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('salt secret', ?)", secret); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO settings (name, value) VALUES ('salt secret', ?)", secret); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(schemas))); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -107,8 +141,12 @@ func prepare(ctx context.Context, db *sql.DB) error {
 // record is all that the file knows of one user.
 type record struct {
 	User
-	hash  string
-	scram map[string]*scramRecord // by hash, such as SHA-256
+	hash      string
+	scram     map[string]*scramRecord // by hash, such as SHA-256
+	devices   []*device               // in the order of their folded names
+	passwords map[string]*device      // by what names an app password
+	unsettled bool
+	last      SignIn // with the user's own password
 }
 
 type scramRecord struct {
@@ -118,8 +156,7 @@ type scramRecord struct {
 }
 
 type scramKey struct {
-	device string
-	view   maildrop.View
+	device *device // nil for the user's own password
 	sasl.SCRAMKey
 }
 
@@ -179,17 +216,21 @@ func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
 
 func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	byID := map[string]*record{}
-	err := rows(ctx, tx, `SELECT id, name, hash, enabled, generation, quota_messages, quota_octets,
-		sessions, login_delay, created FROM users`, func(scan scanner) error {
+	err := rows(ctx, tx, `SELECT u.id, u.name, u.hash, u.enabled, u.generation, u.quota_messages, u.quota_octets,
+		u.sessions, u.login_delay, u.created, u.main_refused, u.unsettled, coalesce(s.at, 0), coalesce(s.address, '')
+		FROM users u LEFT JOIN sign_ins s ON s.user = u.id AND s.view = ''`, func(scan scanner) error {
 		var u record
-		var delay, created int64
+		var delay, created, at int64
+		var address string
 		err := scan(&u.ID, &u.Name, &u.hash, &u.Enabled, &u.Generation, &u.Quota.Messages, &u.Quota.Octets,
-			&u.Sessions, &delay, &created)
+			&u.Sessions, &delay, &created, &u.MainRefused, &u.unsettled,
+			&at, &address)
 		if err == nil && !u.ID.Valid() {
 			err = fmt.Errorf("user %q has the id %q, which is none", u.Name, u.ID)
 		}
 		u.LoginDelay, u.Created = time.Duration(delay)*time.Second, time.Unix(created, 0)
-		u.scram = map[string]*scramRecord{}
+		u.last = storedSignIn(at, address)
+		u.scram, u.passwords = map[string]*scramRecord{}, map[string]*device{}
 		s.users[u.Name], byID[string(u.ID)] = &u, &u
 		s.note(u.Name)
 		return err
@@ -197,22 +238,27 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	err = rows(ctx, tx, `SELECT s.user, s.hash, s.salt, s.iterations, k.device, coalesce(d.view, ''), k.stored_key, k.server_key
+	if err := loadDevices(ctx, tx, byID); err != nil {
+		return err
+	}
+	err = rows(ctx, tx, `SELECT s.user, s.hash, s.salt, s.iterations, k.device, k.stored_key, k.server_key
 		FROM scram_salts s JOIN scram_keys k ON k.user = s.user AND k.hash = s.hash
-		LEFT JOIN devices d ON d.user = k.user AND d.id = k.device
 		ORDER BY s.user, s.hash, k.device`, func(scan scanner) error {
-		var id, hash string
+		var id, hash, view string
 		var r scramRecord
 		var k scramKey
-		if err := scan(&id, &hash, &r.salt, &r.iterations, &k.device, &k.view, &k.StoredKey, &k.ServerKey); err != nil {
+		if err := scan(&id, &hash, &r.salt, &r.iterations, &view, &k.StoredKey, &k.ServerKey); err != nil {
 			return err
 		}
 		u := byID[id]
+		if k.device = u.device(maildrop.View(view)); k.device == nil && view != "" {
+			return nil // a key without a device signs nobody in
+		}
 		if u.scram[hash] == nil {
 			u.scram[hash] = &r
 		}
 		u.scram[hash].keys = append(u.scram[hash].keys, k)
-		u.SCRAM = u.SCRAM || k.device == ""
+		u.SCRAM = u.SCRAM || k.device == nil
 		return nil
 	})
 	if err != nil {
@@ -224,16 +270,36 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// everybodyHas reports whether there are enabled users and all have keys.
+// everybodyHas reports whether there are enabled users and all have keys for
+// every password that is in use.
 func (s *snapshot) everybodyHas(hash string) bool {
 	any := false
 	for _, u := range s.users {
-		if u.Enabled && u.scram[hash] == nil {
+		if u.Enabled && !u.hasKeys(hash) {
 			return false
 		}
 		any = any || u.Enabled
 	}
 	return any
+}
+
+// hasKeys reports whether all passwords of a user that are in use have keys.
+func (u *record) hasKeys(hash string) bool {
+	has := map[*device]bool{}
+	if r := u.scram[hash]; r != nil {
+		for _, k := range r.keys {
+			has[k.device] = true
+		}
+	}
+	if !u.MainRefused && !has[nil] {
+		return false
+	}
+	for _, d := range u.devices {
+		if d.Enabled && !has[d] {
+			return false
+		}
+	}
+	return true
 }
 
 // note takes the domain of a name down.

@@ -46,19 +46,34 @@ func (d *Directory) Account(name string) string {
 	return account
 }
 
-// principal is whom a user's own password signs in.
-func (u *record) principal(view maildrop.View) maildrop.Principal {
-	return maildrop.Principal{Name: u.Name, Maildrop: u.ID, View: view, LoginDelay: u.LoginDelay, Sessions: u.Sessions}
+// principal is whom the password of a device signs in, or, for nil, the user's
+// own.
+func (u *record) principal(of *device) maildrop.Principal {
+	p := maildrop.Principal{Name: u.Name, Maildrop: u.ID, LoginDelay: u.LoginDelay, Sessions: u.Sessions}
+	if of != nil {
+		p.Device, p.View = of.Name, of.View
+	}
+	return p
+}
+
+// opens reports whether the right password of a device, or the user's own for
+// nil, opens anything.
+func (u *record) opens(of *device) bool {
+	if of == nil {
+		return u.Enabled && !u.MainRefused
+	}
+	return u.Enabled && of.Enabled
 }
 
 // errChanging is what a sign-in is answered whose user keeps being changed
 // while its password is checked.
 var errChanging = errors.New("directory: the user is being changed; try again")
 
-// SignIn checks a name and a password. A password that was right within the
-// last 24 hours costs microseconds; every other costs one argon2id, whether the
-// user exists or not, for which it may have to wait. Besides what the contract
-// says it returns ErrBusy, ErrClosed, or the context's error.
+// SignIn checks a name and a password. The password of a device, and one that
+// was right within the last 24 hours, costs microseconds; every other costs one
+// argon2id, whether the user exists or not, for which it may have to wait.
+// Besides what the contract says it returns ErrBusy, ErrClosed, or the context's
+// error.
 func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password string) (maildrop.Principal, error) {
 	if len(password) > maxPassword {
 		password = "" // which is nobody's; the work stays the same
@@ -70,6 +85,12 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			return maildrop.Principal{}, err
 		}
 		u, _ := d.lookup(s, a.Name)
+		if of := u.deviceOf(password); of != nil {
+			if !u.opens(of) {
+				return maildrop.Principal{}, maildrop.ErrDisabled
+			}
+			return u.principal(of), nil
+		}
 		right, err := d.check(ctx, u, password)
 		if err != nil {
 			return maildrop.Principal{}, err
@@ -80,17 +101,19 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			return maildrop.Principal{}, err
 		}
 		if now != s {
-			if is, _ := d.lookup(now, a.Name); !same(u, is) {
+			is, _ := d.lookup(now, a.Name)
+			if !same(u, is) {
 				continue
 			}
+			u = is
 		}
 		switch {
 		case !right:
 			return maildrop.Principal{}, maildrop.ErrCredentials
-		case !u.Enabled:
+		case !u.opens(nil):
 			return maildrop.Principal{}, maildrop.ErrDisabled
 		}
-		return u.principal(maildrop.Classic), nil
+		return u.principal(nil), nil
 	}
 	return maildrop.Principal{}, errChanging
 }
@@ -144,7 +167,7 @@ func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) 
 	keys.Salt, keys.Iterations = r.salt, r.iterations
 	for _, k := range r.keys {
 		keys.Keys = append(keys.Keys, maildrop.SCRAMKey{StoredKey: k.StoredKey, ServerKey: k.ServerKey,
-			Principal: u.principal(k.view), Disabled: !u.Enabled})
+			Principal: u.principal(k.device), Disabled: !u.opens(k.device)})
 	}
 	return keys, nil
 }

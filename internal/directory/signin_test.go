@@ -309,35 +309,6 @@ func TestSCRAM(t *testing.T) {
 	}
 }
 
-// The devices that the file has room for count with the user's own password.
-func TestSCRAMOfDevices(t *testing.T) {
-	ctx := context.Background()
-	d := open(t, nil)
-	u, err := d.Add(ctx, NewUser{Name: "u1", Password: "one", SCRAM: true})
-	must(t, err)
-	must(t, d.exec("INSERT INTO devices (user, id, label, view, key, created) VALUES (?, 'd1', 'Phone', 'phone', x'00', 0)", u.ID))
-	must(t, d.exec("INSERT INTO scram_keys (user, device, hash, stored_key, server_key) VALUES (?, 'd1', 'SHA-256', x'01', x'02')", u.ID))
-	keys, err := d.SCRAM(ctx, maildrop.Attempt{Name: "u1"}, "SHA-256")
-	must(t, err)
-	if len(keys.Keys) != 2 || keys.Keys[0].Principal.View != maildrop.Classic || keys.Keys[1].Principal.View != "phone" {
-		t.Errorf("%+v", keys)
-	}
-	must(t, d.SetPassword(ctx, "u1", "two", false))
-	keys, err = d.SCRAM(ctx, maildrop.Attempt{Name: "u1"}, "SHA-256")
-	must(t, err)
-	if len(keys.Keys) != 1 || keys.Keys[0].Principal.View != "phone" {
-		t.Errorf("a new password without SCRAM: %+v", keys)
-	}
-	if _, err := d.Remove(ctx, "u1"); err != nil {
-		t.Fatal(err)
-	}
-	var left int
-	must(t, d.db.QueryRow("SELECT (SELECT count(*) FROM devices) + (SELECT count(*) FROM scram_keys) + (SELECT count(*) FROM scram_salts)").Scan(&left))
-	if left != 0 {
-		t.Errorf("%d rows of the removed user are left", left)
-	}
-}
-
 func TestHashStrings(t *testing.T) {
 	ctx := context.Background()
 	h := newHasher(1, 1, func() {})

@@ -23,15 +23,18 @@ var ErrExists = errors.New("the name is taken")
 
 // User is a user as commands show one.
 type User struct {
-	ID         maildrop.ID
-	Name       string
-	Enabled    bool
-	SCRAM      bool  // has SCRAM-SHA-256 keys for the password
-	Generation int64 // counts the changes of credentials
-	Quota      maildrop.Quota
-	Sessions   int // at once, 0 leaves it to the server
-	LoginDelay time.Duration
-	Created    time.Time
+	ID      maildrop.ID
+	Name    string
+	Enabled bool
+	SCRAM   bool // has SCRAM-SHA-256 keys for the password
+	// MainRefused is true when the user's own password opens nothing by POP3, and
+	// only those of its devices do.
+	MainRefused bool
+	Generation  int64 // counts the changes of credentials
+	Quota       maildrop.Quota
+	Sessions    int // at once, 0 leaves it to the server
+	LoginDelay  time.Duration
+	Created     time.Time
 }
 
 // NewUser is what Add takes.
@@ -67,29 +70,35 @@ func (d *Directory) derive(ctx context.Context, password sasl.Secret, scram bool
 	if err != nil || !scram {
 		return c, err
 	}
+	return c, d.deriveSCRAM(ctx, &c, password)
+}
+
+// deriveSCRAM computes the SCRAM key of a password, with a new salt where the
+// user has none yet.
+func (d *Directory) deriveSCRAM(ctx context.Context, c *credentials, password sasl.Secret) error {
 	if len(c.salt) == 0 {
 		c.salt, c.iterations = make([]byte, 16), d.opts.SCRAMIterations
 		rand.Read(c.salt) // never fails: crypto/rand ends the process instead
 	}
 	if err := d.hasher.acquire(ctx, true); err != nil {
-		return c, err
+		return err
 	}
 	defer d.hasher.release()
 	key, err := sasl.DeriveSCRAM(scramHash, string(password), c.salt, c.iterations)
 	if err != nil {
-		return c, fmt.Errorf("this password cannot be used with SCRAM: %w", err)
+		return fmt.Errorf("this password cannot be used with SCRAM: %w", err)
 	}
 	c.scram = &key
-	return c, nil
+	return nil
 }
 
-// scramHash is the hash of the keys that are stored for chosen passwords.
+// scramHash is the hash of the keys that are stored.
 const scramHash = "SHA-256"
 
-// storeSCRAM replaces the key of the user's own password. An old key would let
-// the old password in.
-func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, c credentials) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ''", id)
+// storeSCRAM replaces the key of the password that opens a view. An old key
+// would let the old password in.
+func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, view maildrop.View, c credentials) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ?", id, view)
 	if err != nil || c.scram == nil {
 		return err
 	}
@@ -106,20 +115,22 @@ func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, c credentials) 
 	if !bytes.Equal(salt, c.salt) {
 		return errors.New("another command set the same user's password meanwhile; try again")
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO scram_keys (user, device, hash, stored_key, server_key) VALUES (?, '', ?, ?, ?)",
-		id, scramHash, c.scram.StoredKey, c.scram.ServerKey)
+	_, err = tx.ExecContext(ctx, "INSERT INTO scram_keys (user, device, hash, stored_key, server_key) VALUES (?, ?, ?, ?, ?)",
+		id, view, scramHash, c.scram.StoredKey, c.scram.ServerKey)
 	return err
 }
 
 // newID makes a maildrop id: 20 characters, about 100 random bits.
-func newID() maildrop.ID {
+func newID() maildrop.ID { return maildrop.ID(randomName(20)) }
+
+func randomName(length int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz012345" // 32, so that no character is likelier
-	raw := make([]byte, 20)
+	raw := make([]byte, length)
 	rand.Read(raw) // never fails: crypto/rand ends the process instead
 	for i := range raw {
 		raw[i] = letters[raw[i]%32]
 	}
-	return maildrop.ID(raw)
+	return string(raw)
 }
 
 // Add makes a user and returns it. The error says what is wrong with the name
@@ -147,7 +158,7 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (User, error) {
 		if err != nil {
 			return err
 		}
-		return storeSCRAM(ctx, tx, id, c)
+		return storeSCRAM(ctx, tx, id, maildrop.Classic, c)
 	})
 	if err != nil {
 		return User{}, err
@@ -232,7 +243,7 @@ func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.
 		if err != nil {
 			return err
 		}
-		return storeSCRAM(ctx, tx, u.ID, c)
+		return storeSCRAM(ctx, tx, u.ID, maildrop.Classic, c)
 	})
 }
 
