@@ -153,6 +153,9 @@ type Report struct {
 	Known int
 	// Recognised had a new id or size, and their content was known.
 	Recognised int
+	// Recovered had been filed without the journal knowing, which a look showed:
+	// an earlier run died in between, or a destination failed.
+	Recovered int
 	// TooLarge were left because of MaxSize.
 	TooLarge int
 	// Deleted were deleted, confirmed by +OK to QUIT.

@@ -199,6 +199,7 @@ func (s *session) recover(ctx context.Context) error {
 		}
 		for i, e := range entries {
 			if list[i].Filed {
+				s.report.Recovered++
 				e.setFiling(Filing{Destination: t.id, Name: list[i].Name, Filed: true})
 			} else {
 				e.Filings = slices.DeleteFunc(slices.Clone(e.Filings), func(f Filing) bool { return f.Destination == t.id })
@@ -364,10 +365,15 @@ func (s *session) wanted(header bool) []*row {
 
 // count brings the report up to date.
 func (s *session) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.report.Left = 0
 	for _, w := range s.rows {
 		large := s.a.MaxSize > 0 && w.announced > s.a.MaxSize && !s.a.HeaderOnly
-		if !s.complete(w) && !large && !w.absent {
+		switch {
+		case s.complete(w):
+			delete(s.problems, w.key) // it was there after all
+		case !large && !w.absent:
 			s.report.Left++
 		}
 	}
