@@ -10,12 +10,19 @@
 //	go run ./bench                      every scenario, three rounds
 //	go run ./bench -rounds 5 -only poll,signin
 //
+// The other side is restante, and other programs that collect mail into a
+// Maildir, from the same servers and in the same way:
+//
+//	go run ./bench -side collect
+//	go run ./bench -side collect -only far -from restanted
+//
 // Servers and load run in separate processes, on loopback, in temporary
 // folders, and stop by themselves.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +30,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -32,12 +40,26 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 2 && args[0] == measuredCommand {
+		if err := runMeasured(args[1], args[2], args[3:]); err != nil {
+			fmt.Fprintln(stderr, "bench:", err)
+			return 1
+		}
+		return 0
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	side := flags.String("side", "server", "what is measured: server or collect")
 	rounds := flags.Int("rounds", 3, "how often each scenario runs on each server")
 	only := flags.String("only", "", "scenarios whose names begin with one of these words, separated by commas")
 	out := flags.String("out", "", "a file for the table, beside standard output")
+	from := flags.String("from", "restanted,dovecot", "with -side collect: the servers to collect from")
+	limit := flags.Duration("limit", 2*time.Minute, "with -side collect: how long a program may take")
 	if err := flags.Parse(args); err != nil {
+		return 64
+	}
+	if *side != "server" && *side != "collect" {
+		fmt.Fprintln(stderr, "bench: -side is server or collect")
 		return 64
 	}
 	dir, err := os.MkdirTemp("", "restante-bench")
@@ -47,26 +69,46 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
+	var text string
+	if *side == "collect" {
+		text, err = benchCollect(ctx, dir, collectOptions{rounds: *rounds, only: *only, servers: *from, limit: *limit}, stderr)
+	} else {
+		text, err = benchServers(ctx, dir, *rounds, *only, stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	fmt.Fprint(stdout, text)
+	if *out != "" {
+		if err := os.WriteFile(*out, []byte(text), 0o644); err != nil {
+			fmt.Fprintln(stderr, "bench:", err)
+			return 1
+		}
+	}
+	return 0
+}
+
+// benchServers measures the servers and returns the table.
+func benchServers(ctx context.Context, dir string, rounds int, only string, stderr io.Writer) (string, error) {
 	var chosen []scenario
 	for _, s := range scenarios {
-		if *only == "" || matches(s.name, strings.Split(*only, ",")) {
+		if only == "" || matches(s.name, strings.Split(only, ",")) {
 			chosen = append(chosen, s)
 		}
 	}
 	servers, notes, err := findServers(ctx, dir)
 	if err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
+		return "", err
 	}
 	t := newTable(servers, notes)
-	for round := range *rounds {
+	for round := range rounds {
 		for _, s := range chosen {
 			for _, srv := range servers {
 				if ctx.Err() != nil {
-					fmt.Fprintln(stderr, "bench: stopped")
-					return 1
+					return "", errors.New("stopped")
 				}
-				fmt.Fprintf(stderr, "round %d of %d: %s, %s\n", round+1, *rounds, s.name, srv.name)
+				fmt.Fprintf(stderr, "round %d of %d: %s, %s\n", round+1, rounds, s.name, srv.name)
 				work := filepath.Join(dir, fmt.Sprintf("%d-%s-%s", round, s.name, srv.name))
 				m, err := runScenario(ctx, s, srv, work)
 				if err != nil {
@@ -79,15 +121,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			}
 		}
 	}
-	text := t.markdown(chosen, *rounds)
-	fmt.Fprint(stdout, text)
-	if *out != "" {
-		if err := os.WriteFile(*out, []byte(text), 0o644); err != nil {
-			fmt.Fprintln(stderr, "bench:", err)
-			return 1
-		}
-	}
-	return 0
+	return t.markdown(chosen, rounds), nil
 }
 
 func matches(name string, words []string) bool {
