@@ -114,7 +114,7 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 	if len(doubt) == 0 {
 		return nil
 	}
-	err := s.tops(ctx, doubt, func(w *row, _, header Hash, _ int64) { w.verified = header == w.entry.Header })
+	err := s.tops(ctx, doubt, func(w *row, header Hash, _ int64) { w.verified = header == w.entry.Header })
 	if err != nil {
 		return err
 	}

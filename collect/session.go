@@ -236,7 +236,11 @@ func (s *session) nameByHeader(ctx context.Context) error {
 	if len(nameless) == 0 || !known {
 		return nil
 	}
-	return s.tops(ctx, nameless, func(w *row, _, header Hash, _ int64) { w.uid = headerUID(header) })
+	return s.tops(ctx, nameless, func(w *row, header Hash, octets int64) {
+		if octets > 0 {
+			w.uid = headerUID(header)
+		}
+	})
 }
 
 // samples is how many messages are looked at to learn whether ids have moved.
@@ -260,7 +264,7 @@ func (s *session) doubtIDs(ctx context.Context) error {
 		return nil
 	}
 	moved := false
-	check := func(w *row, _, header Hash, octets int64) {
+	check := func(w *row, header Hash, octets int64) {
 		if octets > 0 && header != w.entry.Header {
 			moved = true
 			s.ledger.unclaim(w)
@@ -278,34 +282,50 @@ func (s *session) doubtIDs(ctx context.Context) error {
 }
 
 // tops asks for headers and hands their hashes to found. Refusals are passed over.
-func (s *session) tops(ctx context.Context, rows []*row, found func(w *row, content, header Hash, octets int64)) error {
-	byNumber := make(map[int]*row, len(rows))
-	for _, w := range rows {
-		byNumber[w.number] = w
-	}
-	failed := false
-	var numbers iter.Seq[int] = func(yield func(int) bool) {
-		for _, w := range rows {
-			if failed || !yield(w.number) { // a server without TOP is asked no further
-				return
-			}
-		}
+func (s *session) tops(ctx context.Context, rows []*row, found func(w *row, header Hash, octets int64)) error {
+	if len(rows) == 0 {
+		return nil
 	}
 	buf := make([]byte, 16<<10)
-	for m, err := range s.c.TopAll(ctx, numbers, 0) {
-		if refused(err) {
-			failed = true
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	take := func(w *row, m *pop3client.Message) error {
 		id := newIdentity()
 		if err := copyAll(id, m, buf); err != nil {
 			return err
 		}
-		content, header, octets := id.result()
-		found(byNumber[m.Number], content, header, octets)
+		_, header, octets := id.result()
+		found(w, header, octets)
+		return nil
+	}
+	// One is asked for alone: a server without TOP may hang up on a row of
+	// commands that it does not know. behaviours.md, Client 3.
+	m, err := s.c.Top(ctx, rows[0].number, 0)
+	if refused(err) {
+		return nil
+	}
+	if err == nil {
+		err = take(rows[0], m)
+	}
+	if err != nil {
+		return err
+	}
+	byNumber := index(rows[1:])
+	var numbers iter.Seq[int] = func(yield func(int) bool) {
+		for _, w := range rows[1:] {
+			if !yield(w.number) {
+				return
+			}
+		}
+	}
+	for m, err := range s.c.TopAll(ctx, numbers, 0) {
+		if refused(err) {
+			continue
+		}
+		if err == nil {
+			err = take(byNumber[m.Number], m)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -146,8 +146,32 @@ func look(ctx context.Context, client *pop3client.Client, entries []collect.Entr
 			m.Collected = collected(known[row.UID], m.Size)
 		}
 	}
+	return list, headers(ctx, client, list)
+}
+
+// headers asks for the headers, of the first message alone to begin with: a
+// server without TOP may hang up on a row of commands that it does not know.
+func headers(ctx context.Context, client *pop3client.Client, list []*listed) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var refusal *pop3.Error
+	first, err := client.Top(ctx, list[0].Number, 0)
+	if errors.As(err, &refusal) {
+		return nil
+	}
+	if err == nil {
+		err = list[0].read(first)
+	}
+	if err != nil {
+		return err
+	}
+	byNumber := make(map[int]*listed)
+	for _, m := range list[1:] {
+		byNumber[m.Number] = m
+	}
 	numbers := func(yield func(int) bool) {
-		for _, m := range list {
+		for _, m := range list[1:] {
 			if !yield(m.Number) {
 				return
 			}
@@ -157,19 +181,26 @@ func look(ctx context.Context, client *pop3client.Client, entries []collect.Entr
 		if errors.As(err, &refusal) {
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		data, err := io.ReadAll(io.LimitReader(text, maxHeader))
 		if err == nil {
-			err = text.Close()
+			err = byNumber[text.Number].read(text)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		byNumber[text.Number].header(data)
 	}
-	return list, nil
+	return nil
+}
+
+// read takes the header from a reply to TOP.
+func (m *listed) read(text *pop3client.Message) error {
+	data, err := io.ReadAll(io.LimitReader(text, maxHeader))
+	if err == nil {
+		err = text.Close()
+	}
+	if err == nil {
+		m.header(data)
+	}
+	return err
 }
 
 // collected says what the journal has of a message.

@@ -218,7 +218,9 @@ func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) 
 	if err != nil {
 		r.above(a.Name+": "+text, true)
 	}
-	r.above(r.summary(a, report), false)
+	if err == nil && report.Left == 0 || report.Filed > 0 || report.Deleted > 0 || report.Would > 0 {
+		r.above(r.summary(a, report), false)
+	}
 	if report.Left > 0 && err == nil {
 		r.above(r.c.text("%s: %d messages could not be collected and are still on the server; the next run tries again", a.Name, report.Left), true)
 	}
