@@ -81,6 +81,8 @@ var (
 	ErrNoSpace = errors.New("maildrop: no space left for deliveries")
 	// ErrClosed: the store, snapshot or delivery has been closed.
 	ErrClosed = errors.New("maildrop: closed")
+	// ErrLastView: no other view of the maildrop would hold its mail.
+	ErrLastView = errors.New("maildrop: the last view of a maildrop holds its mail")
 	// ErrPartial: some removals were not done; the outcomes say which.
 	ErrPartial = errors.New("maildrop: not every message was removed")
 )
@@ -177,7 +179,8 @@ type Delivery interface {
 // Info is what a listing says of a message.
 type Info struct {
 	// UID is the unique id: pop3.ValidUID holds, no two messages of a maildrop
-	// ever have the same, and it is the same in every view.
+	// ever have the same, and it is the same in every view, except where a
+	// ViewResetter or an Undeleter has given it a new one in some.
 	UID string
 	// Size is what Snapshot.Message will stream, in octets.
 	Size int64

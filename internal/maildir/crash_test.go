@@ -30,15 +30,22 @@ type office struct {
 	// must and may are the messages that each view has to show, and those that
 	// it may show because their step has not been answered.
 	must, may map[maildrop.View]map[string]bool
-	uid       map[string]string // of each message that was ever seen
+	uid       map[sight]string // of each message that was ever seen
+	old       map[sight]bool   // by view and UID: it will not be used again there
 	step      string
 	// problem is the first broken promise.
 	problem string
 	crashes int
 }
 
+// sight is a message as one view shows it.
+type sight struct {
+	view maildrop.View
+	what string
+}
+
 func newOffice(t *testing.T, wrong faults) *office {
-	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[string]string{},
+	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[sight]string{}, old: map[sight]bool{},
 		must: map[maildrop.View]map[string]bool{"": {}}, may: map[maildrop.View]map[string]bool{"": {}}}
 	o.disk = memfs.New(memfs.Options{Clock: o.clock.Now})
 	o.start()
@@ -103,9 +110,12 @@ func (o *office) look(s *Store) string {
 				return fmt.Sprintf("view %q shows %q", view, text)
 			}
 			for known, u := range o.uid {
-				if known != text && u == uid {
-					return fmt.Sprintf("the UID %s is of %q and was of %q", uid, text, known)
+				if known.what != text && u == uid {
+					return fmt.Sprintf("the UID %s is of %q and was of %q", uid, text, known.what)
 				}
+			}
+			if o.old[sight{view, uid}] {
+				return fmt.Sprintf("view %q shows %q under the UID of before, %s", view, text, uid)
 			}
 			seen[text] = true
 		}
@@ -151,10 +161,11 @@ func (o *office) session(view maildrop.View, remove ...int) {
 			if err != nil {
 				o.t.Fatal(err)
 			}
-			if was := o.uid[text]; was != "" && was != sn.Info(n).UID {
+			as := sight{view, text}
+			if was := o.uid[as]; was != "" && was != sn.Info(n).UID {
 				o.problem = fmt.Sprintf("%q had the UID %s and has %s", text, was, sn.Info(n).UID)
 			}
-			o.uid[text] = sn.Info(n).UID
+			o.uid[as] = sn.Info(n).UID
 			if slices.Contains(remove, n) {
 				chosen = append(chosen, text)
 			}
@@ -168,6 +179,35 @@ func (o *office) session(view maildrop.View, remove ...int) {
 		}
 		for _, text := range chosen {
 			delete(o.may[view], text)
+		}
+	})
+}
+
+// again notes that a view will show a message under a new UID.
+func (o *office) again(view maildrop.View, text string) {
+	as := sight{view, text}
+	if uid := o.uid[as]; uid != "" {
+		o.old[sight{view, uid}] = true
+		delete(o.uid, as)
+	}
+}
+
+// reset lets a view show everything again that another one still holds.
+func (o *office) reset(view, other maildrop.View) {
+	o.crashing(fmt.Sprintf("reset view %q", view), func() {
+		back := maps.Clone(o.must[other])
+		for text := range o.must[view] {
+			delete(back, text)
+		}
+		for text := range back {
+			o.may[view][text] = true
+			o.again(view, text)
+		}
+		if err := o.store.ResetView(context.Background(), "u", view, time.Time{}); err != nil {
+			o.t.Fatal(err)
+		}
+		for text := range back {
+			o.must[view][text] = true
 		}
 	})
 }
@@ -187,6 +227,8 @@ func (o *office) day() {
 	o.session("", 1, 3)
 	o.foreign("cur/100.foreign:2,S", "a twin")
 	o.session("v", 1)
+	o.reset("v", "")
+	o.session("v", 2)
 	o.crashing("sweep", func() {
 		o.clock.add(11 * time.Minute)
 		if err := o.store.Sweep(context.Background(), nil); err != nil {

@@ -4,13 +4,11 @@
 package maildir
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"time"
+	"strings"
 
 	"restante.example/internal/maildir/journal"
 	"restante.example/maildrop"
@@ -30,6 +28,13 @@ const (
 	recDone     byte = 8 // all that was going is gone, durably
 	recBack     byte = 9 // items: somebody put these back
 
+	recAgain   byte = 10 // view, since, pairs: the view holds these again, under the UIDs given
+	recSilent  byte = 11 // view, whether it is silent, items: it holds nothing back any more, and these went
+	recHeld    byte = 12 // view, whether by retention, items: these are in the holding area
+	recUnheld  byte = 13 // items: these have left the holding area for good
+	recBring   byte = 14 // UID, file held, name, time, views: the file becomes a new message, hidden from the views
+	recBrought byte = 15 // all that was being brought back is there, durably
+
 	ignorable byte = 0x80
 
 	journalVersion = 1
@@ -47,7 +52,28 @@ type item struct {
 	id  identity
 	// gone: no view holds it any more, so its file goes.
 	gone bool
+	// hold is the name under which its file goes to the holding area; empty when
+	// the file is simply removed.
+	hold string
+	// at is when this was decided, in seconds since 1970; 0 where that is not known.
+	at int64
 }
+
+// held is a message in the holding area.
+type held struct {
+	name string
+	id   identity
+	at   int64
+	// view was the last that removed it, unless a rule of retention did.
+	view     maildrop.View
+	retained bool
+}
+
+// bring is a file of the holding area that becomes a message again.
+type bring struct{ from, name string }
+
+// pair is a message and the UID that it has in one view.
+type pair struct{ uid, as string }
 
 // assignment gives a file a UID that its name does not say.
 type assignment struct {
@@ -60,8 +86,18 @@ type assignment struct {
 // viewState is what was decided about a view.
 type viewState struct {
 	// since is nanoseconds since 1970; math.MinInt64 admits all.
-	since   int64
-	removed map[string]struct{}
+	since int64
+	// removed holds what the view removed, and when, in seconds since 1970.
+	removed map[string]int64
+	// again holds what the view holds whatever since says, and the UID that it
+	// has there.
+	again map[string]string
+	// silent: it holds nothing back.
+	silent bool
+}
+
+func newView(since int64) *viewState {
+	return &viewState{since: since, removed: map[string]int64{}, again: map[string]string{}}
 }
 
 // decisions is what the journal of a maildrop says.
@@ -76,6 +112,11 @@ type decisions struct {
 	// base of the name.
 	assigned map[string]assignment
 	byBase   map[string][]string
+	// held is the holding area, by UID; bringing is what leaves it, by new UID.
+	held     map[string]held
+	bringing map[string]bring
+	// changes counts what may change what a view shows.
+	changes int
 	// unknown are records of a later version, which are kept.
 	unknown []journal.Record
 	// last is the latest removal, which damage behind it may have withdrawn.
@@ -83,15 +124,14 @@ type decisions struct {
 }
 
 func newDecisions(id maildrop.ID) *decisions {
-	return &decisions{id: id, going: map[string]identity{}, assigned: map[string]assignment{}, byBase: map[string][]string{}, views: map[maildrop.View]*viewState{
-		maildrop.Classic: {since: math.MinInt64, removed: map[string]struct{}{}},
-	}}
+	return &decisions{id: id, going: map[string]identity{}, assigned: map[string]assignment{}, byBase: map[string][]string{},
+		held: map[string]held{}, bringing: map[string]bring{},
+		views: map[maildrop.View]*viewState{maildrop.Classic: newView(math.MinInt64)}}
 }
-
-var errRecord = errors.New("a record has a wrong form")
 
 // apply takes one record in.
 func (d *decisions) apply(r journal.Record) error {
+	d.changes++
 	in := decoder{data: r.Data}
 	switch r.Type {
 	case recHeader:
@@ -108,7 +148,7 @@ func (d *decisions) apply(r journal.Record) error {
 		view := maildrop.View(in.text())
 		since := int64(in.number())
 		if in.err == nil {
-			d.views[view] = &viewState{since: since, removed: map[string]struct{}{}}
+			d.views[view] = newView(since)
 		}
 	case recDrop:
 		view := maildrop.View(in.text())
@@ -116,6 +156,8 @@ func (d *decisions) apply(r journal.Record) error {
 		if in.err == nil {
 			delete(d.views, view)
 			d.leave(items)
+			d.keep(view, false, items)
+			d.wakeLast()
 		}
 	case recRemove:
 		token := in.number()
@@ -141,6 +183,7 @@ func (d *decisions) apply(r journal.Record) error {
 		items := in.items()
 		if in.err == nil {
 			d.leave(items)
+			d.keep("", true, items)
 		}
 	case recDone:
 		d.done()
@@ -148,6 +191,8 @@ func (d *decisions) apply(r journal.Record) error {
 		for _, it := range in.items() {
 			d.forget(it.uid)
 		}
+	case recAgain, recSilent, recHeld, recUnheld, recBring, recBrought:
+		d.applyKeeping(r.Type, &in)
 	default:
 		if r.Type&ignorable == 0 {
 			return fmt.Errorf("the journal has a record of type %d, which a newer version of this program wrote: use that one", r.Type)
@@ -157,9 +202,86 @@ func (d *decisions) apply(r journal.Record) error {
 	return in.err
 }
 
+// applyKeeping takes in a record of what was brought back or held.
+func (d *decisions) applyKeeping(typ byte, in *decoder) {
+	switch typ {
+	case recAgain:
+		view := maildrop.View(in.text())
+		since := int64(in.number())
+		pairs := in.pairs()
+		if v := d.views[view]; in.err == nil && v != nil {
+			v.since = min(v.since, since)
+			for _, p := range pairs {
+				delete(v.removed, p.uid)
+				v.again[p.uid] = p.as
+			}
+		}
+	case recSilent:
+		view := maildrop.View(in.text())
+		silent := in.number() != 0
+		items := in.items()
+		if v := d.views[view]; in.err == nil && v != nil {
+			v.silent = silent
+			d.leave(items)
+			d.keep(view, false, items)
+		}
+	case recHeld:
+		view := maildrop.View(in.text())
+		retained := in.number() != 0
+		items := in.items()
+		if in.err == nil {
+			d.keep(view, retained, items)
+		}
+	case recUnheld:
+		for _, it := range in.items() {
+			delete(d.held, it.uid)
+		}
+	case recBring:
+		uid, b, at := in.text(), bring{in.text(), in.text()}, int64(in.number())
+		var hide []maildrop.View
+		for range min(in.number(), uint64(len(in.data))) {
+			hide = append(hide, maildrop.View(in.text()))
+		}
+		if in.err != nil {
+			return
+		}
+		delete(d.held, uid)
+		to := uidOf(base(b.name))
+		d.bringing[to] = b
+		for _, name := range hide {
+			if v := d.views[name]; v != nil {
+				v.removed[to] = at
+			}
+		}
+	case recBrought:
+		clear(d.bringing)
+	}
+}
+
 func (d *decisions) leave(items []item) {
 	for _, it := range items {
 		d.going[it.uid] = it.id
+	}
+}
+
+// keep notes what goes to the holding area.
+func (d *decisions) keep(view maildrop.View, retained bool, items []item) {
+	for _, it := range items {
+		if it.hold != "" {
+			d.held[it.uid] = held{it.hold, it.id, it.at, view, retained}
+		}
+	}
+}
+
+// wakeLast lets silent views hold their mail again when no other does.
+func (d *decisions) wakeLast() {
+	for _, v := range d.views {
+		if !v.silent {
+			return
+		}
+	}
+	for _, v := range d.views {
+		v.silent = false
 	}
 }
 
@@ -167,12 +289,13 @@ func (d *decisions) remove(view maildrop.View, items []item) {
 	v := d.views[view]
 	for _, it := range items {
 		if v != nil {
-			v.removed[it.uid] = struct{}{}
+			v.removed[it.uid] = it.at
 		}
 		if it.gone {
 			d.going[it.uid] = it.id
 		}
 	}
+	d.keep(view, false, items)
 	d.last = items
 }
 
@@ -183,6 +306,7 @@ func (d *decisions) withdraw(view maildrop.View, items []item) {
 			delete(v.removed, it.uid)
 		}
 		delete(d.going, it.uid)
+		delete(d.held, it.uid)
 	}
 }
 
@@ -197,9 +321,11 @@ func (d *decisions) assign(a assignment) {
 // forget ends what was decided of a message: its file is gone for good, or
 // somebody has put it back.
 func (d *decisions) forget(uid string) {
+	d.changes++
 	delete(d.going, uid)
 	for _, v := range d.views {
 		delete(v.removed, uid)
+		delete(v.again, uid)
 	}
 }
 
@@ -226,12 +352,22 @@ func (d *decisions) records() []journal.Record {
 		if name != maildrop.Classic || v.since != math.MinInt64 {
 			out = append(out, viewRecord(name, v.since))
 		}
+		if len(v.again) > 0 {
+			var pairs []pair
+			for _, uid := range slices.Sorted(maps.Keys(v.again)) {
+				pairs = append(pairs, pair{uid, v.again[uid]})
+			}
+			out = append(out, againRecord(name, math.MaxInt64, pairs))
+		}
 		if len(v.removed) > 0 {
 			var items []item
 			for _, uid := range slices.Sorted(maps.Keys(v.removed)) {
-				items = append(items, item{uid: uid})
+				items = append(items, item{uid: uid, at: v.removed[uid]})
 			}
 			out = append(out, removeRecord(0, name, items))
+		}
+		if v.silent {
+			out = append(out, silentRecord(name, true, nil))
 		}
 	}
 	if d.views[maildrop.Classic] == nil {
@@ -240,136 +376,54 @@ func (d *decisions) records() []journal.Record {
 	if len(d.going) > 0 {
 		var items []item
 		for _, uid := range slices.Sorted(maps.Keys(d.going)) {
-			items = append(items, item{uid, d.going[uid], true})
+			items = append(items, item{uid: uid, id: d.going[uid], gone: true})
 		}
-		out = append(out, journal.Record{Type: recGoing, Data: appendItems(nil, items)})
+		out = append(out, goingRecord(items))
 	}
 	for _, uid := range slices.Sorted(maps.Keys(d.assigned)) {
 		out = append(out, uidRecord(d.assigned[uid]))
 	}
+	out = append(out, d.heldRecords()...)
+	for _, uid := range slices.Sorted(maps.Keys(d.bringing)) {
+		out = append(out, bringRecord("", d.bringing[uid], 0, nil))
+	}
 	return append(out, d.unknown...)
+}
+
+// heldRecords returns the holding area as records.
+func (d *decisions) heldRecords() (out []journal.Record) {
+	type of struct {
+		view     maildrop.View
+		retained bool
+	}
+	groups := map[of][]item{}
+	for _, uid := range slices.Sorted(maps.Keys(d.held)) {
+		h := d.held[uid]
+		g := of{h.view, h.retained}
+		groups[g] = append(groups[g], item{uid: uid, id: h.id, gone: true, hold: h.name, at: h.at})
+	}
+	byName := func(a, b of) int {
+		if c := strings.Compare(string(a.view), string(b.view)); c != 0 || a.retained == b.retained {
+			return c
+		} else if a.retained {
+			return 1
+		}
+		return -1
+	}
+	for _, g := range slices.SortedFunc(maps.Keys(groups), byName) {
+		out = append(out, heldRecord(g.view, g.retained, groups[g]))
+	}
+	return out
 }
 
 // live estimates how many octets records would take.
 func (d *decisions) live() int64 {
-	n := 100 + 60*len(d.going) + 160*len(d.assigned)
+	n := 100 + 60*len(d.going) + 160*len(d.assigned) + 160*len(d.held) + 160*len(d.bringing)
 	for _, v := range d.views {
-		n += 100 + 60*len(v.removed)
+		n += 100 + 60*len(v.removed) + 100*len(v.again)
 	}
 	for _, r := range d.unknown {
 		n += 21 + len(r.Data)
 	}
 	return int64(n)
-}
-
-func (d *decisions) header() journal.Record {
-	data := binary.AppendUvarint(nil, journalVersion)
-	data = appendText(data, string(d.id))
-	return journal.Record{Type: recHeader, Data: binary.AppendUvarint(data, d.token)}
-}
-
-func viewRecord(view maildrop.View, since int64) journal.Record {
-	return journal.Record{Type: recView, Data: binary.AppendUvarint(appendText(nil, string(view)), uint64(since))}
-}
-
-func dropRecord(view maildrop.View, items []item) journal.Record {
-	return journal.Record{Type: recDrop, Data: appendItems(appendText(nil, string(view)), items)}
-}
-
-func removeRecord(token uint64, view maildrop.View, items []item) journal.Record {
-	data := appendText(binary.AppendUvarint(nil, token), string(view))
-	return journal.Record{Type: recRemove, Data: appendItems(data, items)}
-}
-
-func withdrawRecord(view maildrop.View, items []item) journal.Record {
-	return journal.Record{Type: recWithdraw, Data: appendItems(appendText(nil, string(view)), items)}
-}
-
-func backRecord(items []item) journal.Record {
-	return journal.Record{Type: recBack, Data: appendItems(nil, items)}
-}
-
-func uidRecord(a assignment) journal.Record {
-	data := appendText(nil, a.stem)
-	data = binary.AppendUvarint(data, a.id.inode)
-	data = binary.AppendUvarint(data, uint64(a.id.size))
-	data = appendText(data, a.uid)
-	return journal.Record{Type: recUID, Data: binary.AppendUvarint(data, uint64(a.order))}
-}
-
-func appendText(to []byte, s string) []byte {
-	return append(binary.AppendUvarint(to, uint64(len(s))), s...)
-}
-
-func appendItems(to []byte, items []item) []byte {
-	to = binary.AppendUvarint(to, uint64(len(items)))
-	for _, it := range items {
-		to = appendText(to, it.uid)
-		to = binary.AppendUvarint(to, it.id.inode)
-		to = binary.AppendUvarint(to, uint64(it.id.size))
-		gone := byte(0)
-		if it.gone {
-			gone = 1
-		}
-		to = append(to, gone)
-	}
-	return to
-}
-
-// decoder reads the parts of a record; after the first error it gives zeros.
-type decoder struct {
-	data []byte
-	err  error
-}
-
-func (in *decoder) number() uint64 {
-	n, length := binary.Uvarint(in.data)
-	if length <= 0 {
-		in.data, in.err = nil, errRecord
-		return 0
-	}
-	in.data = in.data[length:]
-	return n
-}
-
-func (in *decoder) text() string {
-	n := in.number()
-	if n > uint64(len(in.data)) {
-		in.data, in.err = nil, errRecord
-		return ""
-	}
-	s := string(in.data[:n])
-	in.data = in.data[n:]
-	return s
-}
-
-func (in *decoder) items() []item {
-	n := in.number()
-	// An item has four octets at least: no record makes us take more memory
-	// than a few times its own size.
-	if n > uint64(len(in.data))/4 {
-		in.data, in.err = nil, errRecord
-		return nil
-	}
-	items := make([]item, 0, n)
-	for range n {
-		it := item{uid: in.text(), id: identity{in.number(), int64(in.number())}}
-		it.gone = in.number() != 0
-		items = append(items, it)
-	}
-	if in.err != nil {
-		return nil
-	}
-	return items
-}
-
-// sinceOf returns the time of a view in nanoseconds.
-func sinceOf(t time.Time) int64 {
-	switch {
-	case t.IsZero() || t.Year() < 1700:
-		return math.MinInt64
-	case t.Year() > 2200:
-		return math.MaxInt64
-	}
-	return t.UnixNano()
 }

@@ -41,6 +41,8 @@ type drop struct {
 	// facts is what is known from the index, or from a first look that was broken off.
 	facts   map[string]fact
 	cleaned time.Time
+	// shown is what the views showed last.
+	shown map[maildrop.View]shown
 	// reserved is what deliveries on their way have been granted.
 	reserved struct {
 		messages int
@@ -83,6 +85,9 @@ func (d *drop) take(ctx context.Context) error {
 }
 
 func (d *drop) give() { <-d.lock }
+
+// now is the time for records, in seconds since 1970.
+func (d *drop) now() int64 { return d.store.opt.Clock().Unix() }
 
 // setList changes the list, under the lock.
 func (d *drop) setList(l *list) {

@@ -19,12 +19,17 @@ func someDecisions(t testing.TB) (*decisions, []journal.Record) {
 	records := []journal.Record{
 		d.header(),
 		viewRecord("phone", 12345), viewRecord("tablet", math.MinInt64),
-		removeRecord(7, "phone", []item{{"a", identity{1, 2}, false}, {"b", identity{3, 4}, true}}),
+		removeRecord(7, "phone", []item{{uid: "a", id: identity{1, 2}, gone: false}, {uid: "b", id: identity{3, 4}, gone: true}}),
 		withdrawRecord("phone", []item{{uid: "a"}}),
-		removeRecord(9, "phone", []item{{"c", identity{5, 6}, false}}),
-		dropRecord(maildrop.Classic, []item{{"d", identity{7, math.MaxInt64}, true}}),
+		removeRecord(9, "phone", []item{{uid: "c", id: identity{5, 6}, gone: false}}),
+		dropRecord(maildrop.Classic, []item{{uid: "d", id: identity{7, math.MaxInt64}, gone: true}}),
 		uidRecord(assignment{"1.a,S=3", identity{8, 9}, "uid-of-its-own", 4}),
-		{Type: recGoing, Data: appendItems(nil, []item{{"e", identity{math.MaxUint64, 0}, true}})},
+		goingRecord([]item{{uid: "e", id: identity{math.MaxUint64, 0}, gone: true}}),
+		againRecord("tablet", 99, []pair{{"f", "f-again"}, {"g", "g"}}),
+		removeRecord(9, "tablet", []item{{uid: "g", at: 77}, {uid: "h", id: identity{4, 5}, gone: true, hold: "h,S=5", at: 78}}),
+		viewRecord("watch", 1), silentRecord("watch", true, []item{{uid: "i", id: identity{4, 6}, gone: true, hold: "i", at: 79}}),
+		unheldRecord([]item{{uid: "i"}}), heldRecord("", true, []item{{uid: "j", id: identity{4, 7}, gone: true, hold: "j", at: 80}, {uid: "k", gone: true, hold: "k"}}),
+		bringRecord("k", bring{"k", "2.k,S=4"}, 81, []maildrop.View{"phone"}),
 		{Type: 0x80 | 5, Data: []byte("later")},
 	}
 	for _, r := range records {
@@ -44,15 +49,15 @@ func TestRecordsRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.last, again.last = nil, nil
+	d.last, again.last, d.changes, again.changes = nil, nil, 0, 0
 	if !reflect.DeepEqual(d, again) {
 		t.Errorf("%+v\nbecame\n%+v", d, again)
 	}
-	if _, there := d.views[""]; there || d.token != 9 || len(d.going) != 3 || len(d.views["phone"].removed) != 2 {
+	if _, there := d.views[""]; there || d.token != 9 || len(d.going) != 5 || len(d.views["phone"].removed) != 3 || len(d.held) != 2 || len(d.bringing) != 1 {
 		t.Errorf("%+v", d)
 	}
 	d.done()
-	if len(d.going) != 0 || len(d.views["phone"].removed) != 1 {
+	if len(d.going) != 0 || len(d.views["phone"].removed) != 2 {
 		t.Errorf("after done: %+v", d)
 	}
 }
@@ -83,7 +88,7 @@ func FuzzRecord(f *testing.F) {
 				t.Fatalf("what was read cannot be written: %v", err)
 			}
 		}
-		d.last, again.last = nil, nil
+		d.last, again.last, d.changes, again.changes = nil, nil, 0, 0
 		if !reflect.DeepEqual(d, again) {
 			t.Fatalf("%+v\nbecame\n%+v", d, again)
 		}

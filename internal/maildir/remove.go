@@ -44,7 +44,7 @@ func (sn *snapshot) Remove(ctx context.Context, numbers []int) ([]maildrop.Outco
 	items := make([]item, 0, len(numbers))
 	chosen := make([]*entry, 0, len(numbers))
 	index := make([]int, len(numbers)) // of each number in items, -1 when it is kept
-	first := d.firstSince()
+	first, now := d.firstSince(), d.now()
 	for i, n := range numbers {
 		e := sn.at(n)
 		index[i] = -1
@@ -52,7 +52,7 @@ func (sn *snapshot) Remove(ctx context.Context, numbers []int) ([]maildrop.Outco
 			continue
 		}
 		index[i] = len(items)
-		items = append(items, item{e.uid, e.id(), !d.heldBeside(sn.view, e, first)})
+		items = append(items, item{uid: e.uid, id: e.id(), gone: !d.heldBack(sn.view, e, first), at: now})
 		chosen = append(chosen, e)
 	}
 	kept := make([]maildrop.Outcome, len(items))
@@ -273,12 +273,23 @@ func (d *drop) prune() {
 	for i := range d.list.entries {
 		there[d.list.entries[i].uid] = struct{}{}
 	}
+	// What is being brought back may not be listed yet.
+	for uid := range d.dec.bringing {
+		there[uid] = struct{}{}
+	}
 	for _, v := range d.dec.views {
 		for uid := range v.removed {
 			_, is := there[uid]
 			_, going := d.dec.going[uid]
 			if !is && !going {
 				delete(v.removed, uid)
+			}
+		}
+		for uid := range v.again {
+			_, is := there[uid]
+			_, going := d.dec.going[uid]
+			if !is && !going {
+				delete(v.again, uid)
 			}
 		}
 	}

@@ -11,15 +11,12 @@ import (
 )
 
 // snapshot is an open view. It shares the list with the maildrop and copies
-// nothing but the places of what its view has not removed.
+// nothing but the places of what its view has not removed, and its own UIDs.
 type snapshot struct {
 	drop  *drop
 	view  maildrop.View
 	token uint64
-	list  *list
-	// places of the view's messages in the list; nil when it shows all of them.
-	places []uint32
-	octets int64
+	shown
 
 	// The fields below belong to drop.mu.
 	revoked    chan struct{}
@@ -64,9 +61,11 @@ func (d *drop) openView(ctx context.Context, view maildrop.View) (*snapshot, err
 	if err != nil {
 		return nil, err
 	}
-	sn := &snapshot{drop: d, view: view, list: d.list,
+	if err := d.wake(view, v); err != nil {
+		return nil, err
+	}
+	sn := &snapshot{drop: d, view: view, shown: d.visible(view, v),
 		token: d.store.nextToken(), revoked: make(chan struct{})}
-	sn.places, sn.octets = d.visible(v)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open[view] != nil {
@@ -91,25 +90,59 @@ func (d *drop) view(view maildrop.View) (*viewState, error) {
 	return nil, maildrop.ErrNoView
 }
 
-// visible returns the places of the messages that a view holds, nil for all of
-// them, and the sum of their sizes.
-func (d *drop) visible(v *viewState) (places []uint32, octets int64) {
+// shown is what a view shows of a list, as long as no decision is made. The
+// poll after one that found the same need not look at each message.
+type shown struct {
+	list    *list
+	changes int
+	// places of the view's messages in the list; nil when it shows all of them.
+	places []uint32
+	// uids holds the UIDs of the messages of a view that has some of its own.
+	uids   []string
+	octets int64
+}
+
+// visible returns what a view shows, under the lock.
+func (d *drop) visible(name maildrop.View, v *viewState) shown {
 	l := d.list
-	if len(v.removed) == 0 && v.since == math.MinInt64 {
-		return nil, l.octets
+	if len(v.removed) == 0 && len(v.again) == 0 && v.since == math.MinInt64 {
+		return shown{list: l, octets: l.octets}
+	}
+	if s, ok := d.shown[name]; ok && s.list == l && s.changes == d.dec.changes {
+		return s
 	}
 	first := d.firstSince()
-	places = make([]uint32, 0, len(l.entries))
+	s := shown{list: l, changes: d.dec.changes, places: make([]uint32, 0, len(l.entries))}
+	if len(v.again) > 0 {
+		s.uids = make([]string, 0, len(l.entries))
+	}
 	for i := range l.entries {
-		if e := &l.entries[i]; v.holds(e, first) {
-			places = append(places, uint32(i))
-			octets += e.size
+		e := &l.entries[i]
+		if !v.holds(e, first) {
+			continue
+		}
+		s.places = append(s.places, uint32(i))
+		s.octets += e.size
+		if s.uids != nil {
+			s.uids = append(s.uids, v.uid(e))
 		}
 	}
-	if len(places) == len(l.entries) {
-		places = nil
+	if len(s.places) == len(l.entries) {
+		s.places = nil
 	}
-	return places, octets
+	if d.shown == nil {
+		d.shown = make(map[maildrop.View]shown)
+	}
+	d.shown[name] = s
+	return s
+}
+
+// uid returns the UID that a message has in the view.
+func (v *viewState) uid(e *entry) string {
+	if as, own := v.again[e.uid]; own {
+		return as
+	}
+	return e.uid
 }
 
 // firstSince returns the time from which the views begin to hold messages. Mail
@@ -118,18 +151,23 @@ func (d *drop) visible(v *viewState) (places []uint32, octets int64) {
 func (d *drop) firstSince() int64 {
 	first := int64(math.MaxInt64)
 	for _, v := range d.dec.views {
-		first = min(first, v.since)
+		if !v.silent {
+			first = min(first, v.since)
+		}
 	}
 	return first
 }
 
 // holds reports whether a message is in the view.
 func (v *viewState) holds(e *entry, first int64) bool {
-	if e.time < v.since && e.time >= first {
+	if _, removed := v.removed[e.uid]; removed {
 		return false
 	}
-	_, removed := v.removed[e.uid]
-	return !removed
+	if e.time >= v.since || e.time < first {
+		return true
+	}
+	_, again := v.again[e.uid]
+	return again
 }
 
 // at returns message n.
@@ -152,7 +190,13 @@ func (sn *snapshot) Len() int {
 func (sn *snapshot) Octets() int64 { return sn.octets }
 
 // Info implements maildrop.Snapshot.
-func (sn *snapshot) Info(n int) maildrop.Info { return sn.at(n).info() }
+func (sn *snapshot) Info(n int) maildrop.Info {
+	info := sn.at(n).info()
+	if sn.uids != nil {
+		info.UID = sn.uids[n-1]
+	}
+	return info
+}
 
 // Token implements maildrop.Snapshot.
 func (sn *snapshot) Token() uint64 { return sn.token }

@@ -17,9 +17,6 @@ import (
 // errViewName: a view's name has not the form of one.
 var errViewName = errors.New("maildir: a view's name is 1 to 64 characters of a-z, 0-9 and '-'")
 
-// errLastView: the last view of a maildrop holds its mail.
-var errLastView = errors.New("maildir: the last view of a maildrop cannot be dropped")
-
 // with runs do on a maildrop that is loaded and locked.
 func (s *Store) with(ctx context.Context, id maildrop.ID, do func(d *drop) error) error {
 	if err := s.begin(); err != nil {
@@ -48,10 +45,10 @@ func (s *Store) AddView(ctx context.Context, id maildrop.ID, view maildrop.View,
 			return maildrop.ErrViewExists
 		}
 		r := viewRecord(view, sinceOf(since))
-		if err := d.record(r); err != nil {
+		if err := d.decide(append(d.keepLate(view, sinceOf(since)), r)...); err != nil {
 			return fmt.Errorf("maildir: view %q was not added: %w", view, err)
 		}
-		return d.dec.apply(r)
+		return nil
 	})
 }
 
@@ -62,41 +59,52 @@ func (s *Store) DropView(ctx context.Context, id maildrop.ID, view maildrop.View
 			return err
 		}
 		if len(d.dec.views) == 1 {
-			return errLastView
+			return maildrop.ErrLastView
 		}
 		// What only this view held goes with it.
-		first := d.firstSince()
-		var items []item
-		var chosen []*entry
-		for i := range d.list.entries {
-			e := &d.list.entries[i]
-			if !d.heldBeside(view, e, first) && !d.isDoubtful(e.uid) {
-				items = append(items, item{e.uid, e.id(), true})
-				chosen = append(chosen, e)
-			}
-		}
-		r := dropRecord(view, items)
-		if err := d.record(r); err != nil {
+		items, chosen := d.aloneIn(view)
+		if err := d.decide(dropRecord(view, items)); err != nil {
 			return fmt.Errorf("maildir: view %q was not dropped: %w", view, err)
 		}
-		if err := d.dec.apply(r); err != nil {
-			return err
-		}
-		// A Remove of the view cannot be running: it would hold the lock.
-		d.mu.Lock()
-		sn := d.open[view]
-		d.mu.Unlock()
-		if sn != nil {
-			sn.Revoke()
-		}
+		d.revoke(view)
 		// What cannot go now stays hidden and goes later.
 		d.stale = len(d.removeFiles(ctx, items, chosen)) > 0 || d.stale
 		return nil
 	})
 }
 
-// heldBeside reports whether another view than the given one holds a message.
+// aloneIn returns the messages that no other view holds and whose files can go.
+func (d *drop) aloneIn(view maildrop.View) (items []item, chosen []*entry) {
+	first, now := d.firstSince(), d.now()
+	for i := range d.list.entries {
+		e := &d.list.entries[i]
+		if !d.heldBeside(view, e, first) && !d.isDoubtful(e.uid) {
+			items = append(items, item{uid: e.uid, id: e.id(), gone: true, at: now})
+			chosen = append(chosen, e)
+		}
+	}
+	return items, chosen
+}
+
+// heldBack reports whether another view than the given one, which stays, holds
+// a message back. Silent ones do not.
+func (d *drop) heldBack(view maildrop.View, e *entry, first int64) bool {
+	for name, v := range d.dec.views {
+		if name != view && !v.silent && v.holds(e, first) {
+			return true
+		}
+	}
+	return false
+}
+
+// heldBeside is heldBack for a view that is to go: when only silent ones are
+// left, they hold their mail again.
 func (d *drop) heldBeside(view maildrop.View, e *entry, first int64) bool {
+	for name, v := range d.dec.views {
+		if name != view && !v.silent {
+			return d.heldBack(view, e, first)
+		}
+	}
 	for name, v := range d.dec.views {
 		if name != view && v.holds(e, first) {
 			return true
