@@ -1,0 +1,160 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Command torture shows whether restanted and restante keep their promise under
+// everything that can be done to them on one machine: a server is killed,
+// stopped, starved of disk and of descriptors, given errors by the kernel,
+// crowded, guessed at and talked to in nonsense, while mail is delivered to it
+// and collected from it by several programs.
+//
+//	go run ./bench/torture -time 3m
+//	go run ./bench/torture -time 10m -seed 7 -out report.md
+//
+// What the clients here were told is compared, by content, with what is there.
+// The report says what was tried and what was lost. The exit status is 1 when
+// the promise was broken, 2 when the run could not be made.
+//
+// It listens on 127.0.0.1 only, in a temporary folder, ends after its time,
+// and ends only what it has started.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+const (
+	exitBroken   = 1
+	exitNoResult = 2
+	exitUsage    = 64
+)
+
+// options are the flags.
+type options struct {
+	time   time.Duration
+	seed   uint64
+	out    string
+	only   string
+	crowd  int
+	faults string
+	race   bool
+	first  bool
+	keep   bool
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var o options
+	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.DurationVar(&o.time, "time", 3*time.Minute, "how long it lasts; the checks at the end take some seconds more")
+	flags.Uint64Var(&o.seed, "seed", 0, "the order of what happens; 0 takes one from the clock")
+	flags.StringVar(&o.out, "out", "", "a file for the report, beside standard output")
+	flags.StringVar(&o.only, "only", "", "only the troubles whose names begin with one of these words, separated by commas")
+	flags.IntVar(&o.crowd, "crowd", 1500, "how many slow connections make a crowd")
+	flags.StringVar(&o.faults, "faults", "", "a build of restanted that is wrong on purpose, by its name: "+strings.Join(wrongBuilds, ", "))
+	flags.BoolVar(&o.race, "race", false, "build restanted with the race detector")
+	flags.BoolVar(&o.first, "first", false, "end at the first broken promise")
+	flags.BoolVar(&o.keep, "keep", false, "leave the folder with the mail and the logs, and say where it is")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage
+	}
+	if flags.NArg() > 0 || o.time <= 0 || o.crowd < 0 {
+		fmt.Fprintln(stderr, "torture: it takes no arguments, and its numbers are positive")
+		return exitUsage
+	}
+	if o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano())
+	}
+	fmt.Fprintln(stderr, "torture: seed", o.seed)
+	broken, report, err := torment(ctx, o, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "torture:", err)
+		return exitNoResult
+	}
+	fmt.Fprint(stdout, report)
+	if o.out != "" {
+		if err := os.WriteFile(o.out, []byte(report), 0o644); err != nil {
+			fmt.Fprintln(stderr, "torture:", err)
+			return exitNoResult
+		}
+	}
+	if broken {
+		return exitBroken
+	}
+	return 0
+}
+
+// wrongBuilds are the faults that a build with the tag of this name knows.
+var wrongBuilds = []string{"early-accept", "early-quit", "drop-deletes", "numbered-uids", "torn"}
+
+// torment is the whole of a run.
+func torment(ctx context.Context, o options, stderr io.Writer) (broken bool, text string, err error) {
+	dir, err := os.MkdirTemp("", "restante-torture-")
+	if err != nil {
+		return false, "", err
+	}
+	defer func() {
+		if o.keep {
+			fmt.Fprintln(stderr, "torture: everything is left in", dir)
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	r := &report{options: o, began: time.Now(), counts: map[string]int{}, log: stderr}
+	bin := filepath.Join(dir, "bin")
+	if err := build(ctx, bin, o); err != nil {
+		return false, "", err
+	}
+	unmount, err := smallDisk(ctx, dir, r)
+	if err != nil {
+		return false, "", err
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
+	f, err := newOffice(ctx, dir, bin, o, r)
+	if err != nil {
+		return false, "", err
+	}
+	defer f.close()
+	t := &torture{options: o, report: r, office: f, dir: dir, bin: bin, rng: rand.New(rand.NewPCG(o.seed, 1))}
+	if err := t.live(ctx); err != nil {
+		return false, "", err
+	}
+	f.close()
+	return r.isBroken(), r.markdown(), nil
+}
+
+// build makes both programs.
+func build(ctx context.Context, bin string, o options) error {
+	for _, name := range []string{"restanted", "restante"} {
+		args := []string{"build", "-o", filepath.Join(bin, name)}
+		if o.race {
+			args = append(args, "-race")
+		}
+		if o.faults != "" && name == "restanted" {
+			args = append(args, "-tags", "faults")
+		}
+		if out, err := exec.CommandContext(ctx, "go", append(args, "restante.example/cmd/"+name)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", name, err, out)
+		}
+	}
+	return nil
+}
