@@ -159,16 +159,13 @@ func (a *Account) loopback() bool {
 }
 
 // FromFlags makes an account of settings that were given on the command line.
-// Its name is USER@HOST. The port is in it only when it is neither of the two
-// that are POP3's: the way to a mailbox may change, while two servers on ports of
-// their own are two servers.
+// Its name is USER@HOST, without the port: the way to a mailbox may change, from
+// STLS to implicit TLS or to another end of a tunnel, and its mail is collected
+// once all the same.
 func FromFlags(s Settings, need Need) (*Account, error) {
 	a := &Account{Settings: s}
 	a.complete()
 	a.Name = a.User + "@" + a.host
-	if a.port != "110" && a.port != "995" {
-		a.Name = a.User + "@" + a.Address()
-	}
 	var problems []string
 	a.check(need, func(key, format string, args ...any) {
 		problems = append(problems, "--"+strings.ReplaceAll(key, "_", "-")+": "+fmt.Sprintf(format, args...))

@@ -156,10 +156,10 @@ func FuzzLoad(f *testing.F) {
 
 func TestFromFlags(t *testing.T) {
 	a, err := FromFlags(Settings{Server: "127.0.0.1:1110", TLS: "none", User: "u1", To: []string{"maildir:x"}}, ToCollect)
-	if err != nil || a.Name != "u1@127.0.0.1:1110" {
+	if err != nil || a.Name != "u1@127.0.0.1" {
 		t.Fatal(a, err)
 	}
-	for server, way := range map[string]string{"pop.example.org": "implicit", "pop.example.org:110": "stls", "pop.example.org:995": "implicit"} {
+	for server, way := range map[string]string{"pop.example.org": "implicit", "pop.example.org:110": "stls", "pop.example.org:995": "implicit", "pop.example.org:40123": "implicit"} {
 		b, err := FromFlags(Settings{Server: server, TLS: way, User: "u1", To: []string{"maildir:x"}}, ToCollect)
 		if err != nil || b.Name != "u1@pop.example.org" {
 			t.Errorf("%s: %v, %v", server, b, err)
