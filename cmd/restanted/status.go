@@ -51,7 +51,11 @@ func (s *statusCommand) Run(ctx context.Context, c *console) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, c.text("USER\tADDRESS\tTLS\tMECHANISM\tSINCE\tIDLE\tRETRIEVED\tDELETED"))
 	for _, i := range st.Sessions {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", i.User, i.Address, i.TLS, i.Mechanism,
+		user := i.User
+		if i.Device != "" {
+			user += " (" + i.Device + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", user, i.Address, i.TLS, i.Mechanism,
 			i.Since.Local().Format(time.DateTime), (time.Duration(i.Idle) * time.Second).String(), i.Retrieved, i.Deleted)
 	}
 	return w.Flush()

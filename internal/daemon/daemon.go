@@ -59,20 +59,29 @@ type Office struct {
 	store     *store
 	homes     *homes
 	intake    atomic.Pointer[intake.Intake]
-	// end ends the sessions of a maildrop; nil where nobody can have one.
-	end func(maildrop.ID)
+	// end ends the sessions of a maildrop, and endView that of a view; nil where
+	// nobody can have one.
+	end     func(maildrop.ID)
+	endView func(maildrop.ID, maildrop.View)
+	// views is held by whoever changes devices and views together.
+	views chan struct{}
 }
 
 // OpenOffice opens the data directory of a configuration, which the caller owns
 // (control.Own). The caller closes it.
 func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Office, error) {
-	o := &Office{config: c, log: log}
+	o := &Office{config: c, log: log, views: make(chan struct{}, 1)}
 	var err error
 	o.directory, err = directory.Open(ctx, UsersFile(c), &directory.Options{
 		Logger: log,
 		OnChange: func(id maildrop.ID) {
 			if o.end != nil {
 				o.end(id)
+			}
+		},
+		OnRevoke: func(id maildrop.ID, view maildrop.View) {
+			if o.endView != nil {
+				o.endView(id, view)
 			}
 		},
 		Routing: routing(c),
@@ -84,7 +93,9 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 	if o.store, err = openStore(c, o.homes, log); err != nil {
 		return nil, errors.Join(explain(err), o.directory.Close())
 	}
+	o.store.heal = o.heal
 	o.configure(c)
+	o.settleAll(ctx)
 	return o, nil
 }
 
@@ -101,6 +112,7 @@ func (o *Office) Mux() control.Mux {
 	m := control.Mux{}
 	o.userOperations(m)
 	o.aliasOperations(m)
+	o.deviceOperations(m)
 	control.Handle(m, OpDeliver, o.deliver)
 	return m
 }

@@ -34,6 +34,7 @@ func (s *Server) maintain(ctx context.Context) {
 }
 
 func (s *Server) sweep(ctx context.Context, all bool) error {
+	s.office.settleAll(ctx)
 	if !all {
 		return s.office.store.Sweep(ctx, nil)
 	}

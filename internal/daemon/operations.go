@@ -125,6 +125,11 @@ func (o *Office) userOperations(m control.Mux) {
 		return Nothing{}, refusal(o.directory.SetQuota(ctx, a.Name, a.Quota))
 	})
 	control.Handle(m, OpUserRemove, func(ctx context.Context, a UserArgs, _ io.Reader) (UserInfo, error) {
+		unlock, err := o.lockViews(ctx)
+		if err != nil {
+			return UserInfo{}, err
+		}
+		defer unlock()
 		u, err := o.directory.Get(ctx, a.Name)
 		if err != nil {
 			return UserInfo{}, refusal(err)

@@ -107,6 +107,9 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	s.office.end = func(id maildrop.ID) {
 		s.pop3.End(func(i pop3server.SessionInfo) bool { return i.Maildrop == id })
 	}
+	s.office.endView = func(id maildrop.ID, view maildrop.View) {
+		s.pop3.End(func(i pop3server.SessionInfo) bool { return i.Maildrop == id && i.View == view })
+	}
 	s.pop3 = pop3server.New(s.pop3Options(c, s.cert.Load()))
 	s.lmtp = lmtp.New(s.lmtpOptions(c))
 	s.operations = s.office.Mux()
@@ -187,6 +190,9 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 		Logger:         s.log.Logger,
 		Trace: func(name string) bool {
 			return name != "" && slices.Contains(*s.traced.Load(), name)
+		},
+		OnSignIn: func(i pop3server.SessionInfo) {
+			s.office.directory.NoteSignIn(i.Maildrop, i.View, i.Remote)
 		},
 		OnEnd: s.counts.note,
 	}

@@ -40,6 +40,7 @@ type Status struct {
 type SessionInfo struct {
 	Connection string    `json:"connection"`
 	User       string    `json:"user"`
+	Device     string    `json:"device,omitempty"`
 	View       string    `json:"view,omitempty"`
 	Address    string    `json:"address,omitempty"`
 	TLS        string    `json:"tls,omitempty"`
@@ -88,7 +89,7 @@ func (s *Server) status(ctx context.Context, _ Nothing, _ io.Reader) (Status, er
 		Counts: Counts{s.counts.sessions.Load(), s.counts.retrieved.Load(), s.counts.removed.Load(), s.counts.failed.Load()},
 	}
 	for _, i := range s.pop3.Sessions() {
-		session := SessionInfo{Connection: i.ID, User: i.User, View: string(i.View), TLS: i.TLS, Mechanism: i.Mechanism,
+		session := SessionInfo{Connection: i.ID, User: i.User, Device: i.Device, View: string(i.View), TLS: i.TLS, Mechanism: i.Mechanism,
 			Since: i.Since, Idle: i.Idle.Seconds(), Retrieved: i.Retrieved, Deleted: i.Deleted}
 		if i.Remote.IsValid() {
 			session.Address = i.Remote.String()

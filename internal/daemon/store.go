@@ -24,7 +24,9 @@ type store struct {
 	maildrop.Store
 	maildirs *maildir.Store
 	homes    *homes
-	data     fsx.FS
+	// heal makes a view that a password opens and that is missing.
+	heal func(context.Context, maildrop.ID, maildrop.View) error
+	data fsx.FS
 	// mail is the directory that the Maildirs are in: that of the data, or where
 	// the fixed part of the template leads; mailBase is its path.
 	mail     fsx.FS
@@ -109,6 +111,19 @@ func (s *store) Make(ctx context.Context, id maildrop.ID) error {
 		}
 	}
 	return nil
+}
+
+// Open implements maildrop.Store. A view that is missing though there is a
+// password for it, as after the loss of a journal, is made anew.
+func (s *store) Open(ctx context.Context, id maildrop.ID, view maildrop.View) (maildrop.Snapshot, error) {
+	sn, err := s.Store.Open(ctx, id, view)
+	if !errors.Is(err, maildrop.ErrNoView) {
+		return sn, err
+	}
+	if err := s.heal(ctx, id, view); err != nil {
+		return nil, err
+	}
+	return s.Store.Open(ctx, id, view)
 }
 
 // Sweep lets the store look after the maildrops in use, and after those in ids.

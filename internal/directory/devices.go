@@ -145,6 +145,25 @@ func (u *record) revokedViews(is *record) []maildrop.View {
 	return list
 }
 
+// GetDevice returns a device. It fails with maildrop.ErrNoUser or ErrNoDevice.
+func (d *Directory) GetDevice(_ context.Context, user, name string) (Device, error) {
+	s, err := d.snapshot()
+	if err != nil {
+		return Device{}, err
+	}
+	u, err := s.find(user)
+	if err != nil {
+		return Device{}, err
+	}
+	of, err := u.named(name)
+	if err != nil {
+		return Device{}, err
+	}
+	device := of.Device
+	device.Last = d.lastSignIn(u.ID, of.View, of.Last)
+	return device, nil
+}
+
 // ListDevices returns the devices of a user in the order of their names, and
 // the latest sign-in with the user's own password. It fails with
 // maildrop.ErrNoUser.

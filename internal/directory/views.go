@@ -26,6 +26,21 @@ func (d *Directory) Unsettle(ctx context.Context, user string) error {
 	return d.changeUser(ctx, user, unsettle)
 }
 
+// PrepareDevice marks a user who is about to get a device of that name. It
+// fails as AddDevice would.
+func (d *Directory) PrepareDevice(ctx context.Context, user, name string) error {
+	_, folded, err := CleanDeviceName(name)
+	if err != nil {
+		return err
+	}
+	return d.changeUser(ctx, user, func(ctx context.Context, tx *sql.Tx, u *record) error {
+		if err := u.freeDevice(folded, ""); err != nil {
+			return err
+		}
+		return unsettle(ctx, tx, u)
+	})
+}
+
 // Settled takes the mark away. The caller makes sure that nobody changes the
 // devices of the user meanwhile.
 func (d *Directory) Settled(ctx context.Context, user string) error {
