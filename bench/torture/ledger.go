@@ -17,7 +17,9 @@ type sum = [sha256.Size]byte
 type fate struct {
 	accepted bool // the server said 250
 	refused  bool // the server said that it did not take it
+	excused  bool // it was refused while system calls failed
 	leaving  bool // a QUIT asked for its removal, and nobody knows how that went
+	stayed   bool // it was listed after such a QUIT
 	removed  bool // a QUIT with it was answered +OK
 	seen     bool // it was retrieved whole
 }
@@ -35,6 +37,7 @@ type ledger struct {
 	held  int // octets that were accepted and not removed
 	count int // the same in messages
 	blind int // removals of messages that nobody had retrieved
+	twice int // refused, excused, and there all the same: it will come twice
 }
 
 func newLedger(user string, broken func(format string, args ...any)) *ledger {
@@ -49,17 +52,29 @@ func (l *ledger) sending(s sum, octets int) {
 	l.mail[s], l.size[s] = &fate{}, octets
 }
 
-// answered is told of the reply to a delivery.
-func (l *ledger) answered(s sum, accepted bool) {
+// answered is told of the reply to a delivery. A refusal is excused while system
+// calls fail: what fails may be the removal of what was not accepted.
+func (l *ledger) answered(s sum, accepted, excused bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.mail[s]
-	if f.accepted, f.refused = accepted, !accepted; accepted {
+	f.accepted, f.refused, f.excused = accepted, !accepted, excused
+	if accepted {
 		l.held += l.size[s]
 		l.count++
 	} else if f.seen {
-		l.broken("message %x was refused and is there all the same", s[:4])
+		l.unasked("", s, f)
 	}
+}
+
+// unasked is called for what was refused and is there. A sender tries again, so
+// it will be there twice.
+func (l *ledger) unasked(uid string, s sum, f *fate) {
+	if f.excused {
+		l.twice++
+		return
+	}
+	l.broken("message %s was refused and is there all the same: %x", uid, s[:4])
 }
 
 // full is true while no more mail should be sent.
@@ -95,7 +110,7 @@ func (l *ledger) retrieved(uid string, s sum, announced, octets int) {
 		return
 	}
 	if f.refused && !f.seen {
-		l.broken("message %s was refused and is there all the same: %x", uid, s[:4])
+		l.unasked(uid, s, f)
 	}
 	f.seen = true
 	l.present(uid, s, f)
@@ -118,7 +133,7 @@ func (l *ledger) present(uid string, s sum, f *fate) {
 	}
 	// The session that asked is over, so the removal did not come about, and it
 	// must not come about later.
-	f.leaving = false
+	f.stayed, f.leaving = f.stayed || f.leaving, false
 	if uid == "" {
 		return
 	}
@@ -172,21 +187,26 @@ func (l *ledger) audit(have []sum, must map[sum]bool) {
 	missing := 0
 	for s := range must {
 		if count[s] == 0 {
-			if missing++; missing > l.blind {
-				l.broken("message %x of %d octets was accepted and is lost", s[:4], l.size[s])
-				l.mail[s].removed = true // said once
+			if missing++; missing <= l.blind {
+				continue
 			}
+			if l.mail[s].stayed {
+				l.broken("message %x was listed after a QUIT that was not answered +OK, and went later", s[:4])
+			} else {
+				l.broken("message %x of %d octets was accepted and is lost", s[:4], l.size[s])
+			}
+			l.mail[s].removed = true // said once
 		}
 	}
 }
 
 // totals are the figures of the report.
-type totals struct{ sent, accepted, refused, unanswered, seen, removed, leaving, blind int }
+type totals struct{ sent, accepted, refused, unanswered, seen, removed, leaving, blind, twice int }
 
 func (l *ledger) totals() (t totals) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.sent, t.blind = len(l.mail), l.blind
+	t.sent, t.blind, t.twice = len(l.mail), l.blind, l.twice
 	for _, f := range l.mail {
 		for _, c := range []struct {
 			is bool

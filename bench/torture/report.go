@@ -99,6 +99,12 @@ func (r *report) isBroken() bool {
 // calm is what goes on when nothing is made to go wrong.
 const calm = "calm"
 
+// Names of troubles in which system calls fail.
+const (
+	failingName    = "failing "
+	fewDescriptors = "few descriptors"
+)
+
 func (r *report) during() string { return cmp.Or(r.trouble, calm) }
 
 // begin notes which trouble goes on from now; "" is none.
@@ -116,6 +122,12 @@ func (r *report) now() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.during()
+}
+
+// failing is true while system calls fail.
+func (r *report) failing() bool {
+	now := r.now()
+	return strings.HasPrefix(now, failingName) || now == fewDescriptors
 }
 
 func (r *report) waited(trouble string, took time.Duration) {
@@ -200,13 +212,20 @@ func (r *report) list(p func(string, ...any), title string, list []string) {
 }
 
 func (r *report) mailTable(p func(string, ...any)) {
-	p("| mail of | sent | accepted | refused | no answer | handed out | removed by QUIT | QUIT without answer |")
-	p("| --- | --: | --: | --: | --: | --: | --: | --: |")
+	p("| mail of | sent | accepted | refused | no answer | handed out | removed by QUIT | QUIT without answer | refused and there |")
+	p("| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
+	twice, blind := 0, 0
 	for _, l := range r.ledgers {
 		t := l.totals()
-		p("| %s | %d | %d | %d | %d | %d | %d | %d |", l.user, t.sent, t.accepted, t.refused, t.unanswered, t.seen, t.removed, t.leaving)
+		twice, blind = twice+t.twice, blind+t.blind
+		p("| %s | %d | %d | %d | %d | %d | %d | %d | %d |", l.user, t.sent, t.accepted, t.refused, t.unanswered, t.seen, t.removed, t.leaving, t.twice)
 	}
 	p("")
+	p("Doubles: %d. They are messages that were refused while system calls were made to fail, the removal of what was not", twice)
+	p("accepted among them, and that are there all the same: their sender tries again.\n")
+	if blind > 0 {
+		p("Programs deleted %d messages that they had not retrieved.\n", blind)
+	}
 }
 
 func (r *report) waitTable(p func(string, ...any)) {

@@ -183,9 +183,10 @@ func (t *torture) programs() (work []worker, taps []*tap, err error) {
 
 // ours is what restante collects.
 type ours struct {
-	ledger *ledger
-	dir    string
-	work   []worker
+	ledger  *ledger
+	dir     string
+	address string // of its tap: another address is another account
+	work    []worker
 }
 
 func (t *torture) collectors() (o ours, end func(), err error) {
@@ -194,9 +195,10 @@ func (t *torture) collectors() (o ours, end func(), err error) {
 	if err != nil {
 		return o, nil, err
 	}
+	o.address = "127.0.0.1:" + tap.port()
 	rng, other := t.source(), t.source()
 	o.work = []worker{
-		func(ctx context.Context) { t.collector(ctx, o.ledger, o.dir, "127.0.0.1:"+tap.port(), rng) },
+		func(ctx context.Context) { t.collector(ctx, o.ledger, o.dir, o.address, rng) },
 		func(ctx context.Context) { t.spoiler(ctx, other) },
 	}
 	return o, tap.close, nil
@@ -287,7 +289,7 @@ func (t *torture) lastCollection(ctx context.Context, kept ours) error {
 	if err := t.collected(kept.ledger, kept.dir, there); err != nil {
 		return err
 	}
-	if !t.fetch(ctx, kept.dir, t.office.pop3, kept.ledger.user, password, 0, "--delete") {
+	if !t.fetch(ctx, kept.dir, kept.address, kept.ledger.user, password, 0, "--delete") {
 		t.report.broken("restante does not come to a good end in peace")
 	}
 	return t.collected(kept.ledger, kept.dir, nil)

@@ -36,7 +36,7 @@ func (t *torture) troubles() []trouble {
 		{"SIGTERM and start", 1, t.restart},
 		{"SIGHUP", 1, t.hangup},
 		{"SIGSTOP", 2, t.freeze},
-		{"few descriptors", 1, t.descriptors},
+		{fewDescriptors, 1, t.descriptors},
 		{"slow connections", 2, t.crowded},
 		{"guessing", 1, t.guessing},
 		{"hostile input", 1, t.hostile},
@@ -48,7 +48,7 @@ func (t *torture) troubles() []trouble {
 		t.report.leftOut("errors of system calls: strace is not installed: apt-get install strace")
 	} else {
 		for _, f := range failingCalls {
-			list = append(list, trouble{"failing " + f.String(), 1, func(ctx context.Context, rng *rand.Rand) error { return t.failing(ctx, path, f, rng) }})
+			list = append(list, trouble{failingName + f.String(), 1, func(ctx context.Context, rng *rand.Rand) error { return t.failing(ctx, path, f, rng) }})
 		}
 	}
 	var chosen []trouble

@@ -116,7 +116,7 @@ func (t *torture) deliver(c *conn, rng *rand.Rand) error {
 	if len(open) == 0 {
 		return nil
 	}
-	text := stuff(message)
+	text, failing := stuff(message), t.report.failing()
 	if rng.IntN(30) == 0 {
 		t.report.count("deliveries cut in the middle", 1)
 		_, _ = c.Write(text[:rng.IntN(len(text)-3)]) // whatever of it arrives
@@ -130,9 +130,9 @@ func (t *torture) deliver(c *conn, rng *rand.Rand) error {
 		var no refusal
 		switch {
 		case err == nil:
-			l.answered(sums[i], true)
+			l.answered(sums[i], true, false)
 		case errors.As(err, &no) && len(no) > 3 && (no[0] == '4' || no[0] == '5') && no[3] == ' ':
-			l.answered(sums[i], false)
+			l.answered(sums[i], false, failing || t.report.failing())
 			t.report.count("deliveries refused with "+string(no[:min(9, len(no))]), 1)
 		case errors.As(err, &no):
 			return fmt.Errorf("%w: %v", errNonsense, err)
