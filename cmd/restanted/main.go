@@ -40,6 +40,7 @@ type commands struct {
 	Demo     demoCommand     `cmd:"" help:"Show mail delivered and collected on this machine, without any settings."`
 	Serve    serveCommand    `cmd:"" help:"Run the server."`
 	User     userCommands    `cmd:"" help:"Add, change, list and remove users."`
+	Device   deviceCommands  `cmd:"" help:"Passwords for the devices of a user, each of which collects all mail."`
 	Alias    aliasCommands   `cmd:"" help:"Names that lead to users."`
 	CatchAll catchAllCommand `cmd:"" name:"catch-all" help:"Who gets the mail for a domain that nobody else gets."`
 	Deliver  deliverCommand  `cmd:"" help:"Take in the message on standard input."`

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "talk": talkTo, "hold": hold, "mode": mode,
-			"envsubst": envsubst, "signal": sendSignal,
+			"envsubst": envsubst, "signal": sendSignal, "keep": keepPassword,
 		},
 	})
 }

@@ -50,6 +50,34 @@ var spanish = texts.Table{
 	"Mail for %s that nobody else gets now goes to %s.":   "El correo para %s que no es de nadie más va ahora a %s.",
 	"Mail for %s that nobody gets is now refused.":        "El correo para %s que no es de nadie se rechaza ahora.",
 
+	// Devices.
+	"%s has no device %s; restanted device list %s shows those there are":                                      "%s no tiene ningún dispositivo %s; restanted device list %s muestra los que hay",
+	"%s has a device %s already; nothing was changed":                                                          "%s ya tiene un dispositivo %s; nada ha cambiado",
+	"%s has no devices, and could not collect mail any more; add one first with: restanted device add %s NAME": "%s no tiene dispositivos y ya no podría recoger su correo; añada antes uno con: restanted device add %s NOMBRE",
+
+	"%v. Add a device that starts with all of them (--since all), or repeat the command with --discard": "%v. Añada un dispositivo que empiece con todos (--since all), o repita la orden con --discard",
+
+	"Device %s of %s has been added.":       "Se ha añadido el dispositivo %s de %s.",
+	"Device %s of %s has another password.": "El dispositivo %s de %s tiene otra contraseña.",
+	"Its password is: %s":                   "Su contraseña es: %s",
+	"It is shown only now, and only once.":  "Solo se muestra ahora, una única vez.",
+	"Messages waiting for it: %d":           "Mensajes que le esperan: %d",
+	"The password of %s itself works on, as one more device: mail stays until that one has removed it too.": "La contraseña propia de %s sigue valiendo, como un dispositivo más: el correo se guarda hasta que también ese lo borre.",
+	"Where nobody uses it any more: restanted device main %s refused":                                       "Si ya nadie la usa: restanted device main %s refused",
+	"DEVICE\tSTATE\tLAST SIGN-IN\tADDRESS\tWAITING\tSIZE":                                                   "DISPOSITIVO\tESTADO\tÚLTIMA ENTRADA\tDIRECCIÓN\tPENDIENTES\tTAMAÑO",
+	"(own password)": "(contraseña propia)",
+	"refused":        "rechazada",
+	"never":          "nunca",
+	"what is waiting for %s cannot be told: %s":                                          "no se puede saber qué espera a %s: %s",
+	"Device %s of %s has been removed; its password opens nothing any more.":             "Se ha eliminado el dispositivo %s de %s; su contraseña ya no abre nada.",
+	"Messages that only this device had still to remove, and that have gone with it: %d": "Mensajes que solo este dispositivo tenía aún por borrar y que se han ido con él: %d",
+	"Device %s of %s is now called %s.":                                                  "El dispositivo %s de %s se llama ahora %s.",
+	"Device %s of %s can no longer sign in; its mail waits.":                             "El dispositivo %s de %s ya no puede entrar; su correo espera.",
+	"Device %s of %s can sign in again.":                                                 "El dispositivo %s de %s puede entrar otra vez.",
+	"Device %s of %s sees again what is there. Messages waiting for it: %d":              "El dispositivo %s de %s vuelve a ver lo que hay. Mensajes que le esperan: %d",
+	"The password of %s itself is refused by POP3; its devices collect the mail.":        "POP3 rechaza la contraseña propia de %s; el correo lo recogen sus dispositivos.",
+	"The password of %s itself works, as one more device.":                               "La contraseña propia de %s vale, como un dispositivo más.",
+
 	// Delivering.
 	"the message was not taken in: %v; it can be delivered again later": "el mensaje no se ha recibido: %v; se puede volver a entregar más tarde",
 	"not delivered to %s: %s": "no entregado a %s: %s",

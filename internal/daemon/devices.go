@@ -81,8 +81,10 @@ type DeviceList struct {
 type DevicePassword struct {
 	User     string `json:"user"`
 	Name     string `json:"name"`
-	Password string `json:"password"`
+	Password string `json:"password,omitempty"`
 	Messages int    `json:"messages"`
+	// Main is true when the user's own password opens a view too.
+	Main bool `json:"main"`
 }
 
 // DeviceRemoved tells what went with a device.
@@ -212,7 +214,7 @@ func (o *Office) addDevice(ctx context.Context, u directory.User, a DeviceArgs) 
 
 // withPassword returns a device with the password that was made for it.
 func (o *Office) withPassword(ctx context.Context, u directory.User, name, password string) (DevicePassword, error) {
-	p := DevicePassword{User: u.Name, Password: password}
+	p := DevicePassword{User: u.Name, Password: password, Main: !u.MainRefused}
 	of, err := o.directory.GetDevice(ctx, u.Name, name)
 	if err != nil {
 		return p, err
