@@ -101,7 +101,7 @@ func (b *collectBench) round(ctx context.Context, round int, c collection, srv s
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	if err := os.Chmod(work, 0o755); err != nil {
+	if err := openPath(work); err != nil {
 		return err
 	}
 	users := 1

@@ -121,10 +121,6 @@ poll %s proto pop3 port %s uidl
 }
 
 func prepareGetmail(home, maildir string, from mailbox, remove bool) ([]string, error) {
-	file, err := writePassword(home)
-	if err != nil {
-		return nil, err
-	}
 	// It does not file as root.
 	user := ""
 	if os.Getuid() == 0 {
@@ -139,7 +135,7 @@ type = SimplePOP3Retriever
 server = %s
 port = %s
 username = %s
-password_command = ("cat", "%s")
+password = %s
 [destination]
 type = Maildir
 path = %s/
@@ -149,7 +145,7 @@ read_all = false
 delete = %s
 delivered_to = false
 received = false
-`, from.host, from.port, from.user, file, maildir, user, yesNo(remove, "true", "false"))), 0o600)
+`, from.host, from.port, from.user, password, maildir, user, yesNo(remove, "true", "false"))), 0o600)
 }
 
 // giveToNobody makes a Maildir belong to the user nobody, who can come to it.
@@ -159,7 +155,7 @@ func giveToNobody(maildir string) error {
 			return err
 		}
 	}
-	return openPath(filepath.Dir(filepath.Dir(maildir)))
+	return openPath(filepath.Dir(maildir))
 }
 
 func yesNo(b bool, yes, no string) string {
