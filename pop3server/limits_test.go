@@ -49,28 +49,61 @@ func TestLongestIdleMakesRoom(t *testing.T) {
 }
 
 func TestLimitPerAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt := options(office(t))
+		opt.Limits.PerAddress = 2
+		opt.ClearText = pop3server.InsecureClearTextEverywhere
+		s := serve(t, opt)
+		open := func(from string) *client {
+			t.Helper()
+			time.Sleep(time.Second) // so that one is idle for longer than another
+			c := dial(t, s, from)
+			c.want("+OK")
+			return c
+		}
+		gone := func(words <-chan string) {
+			t.Helper()
+			if got := <-words; !strings.HasPrefix(got, "-ERR [SYS/TEMP]") {
+				t.Errorf("the one that made room was told %q", got)
+			}
+		}
+		first, second := open("192.0.2.1"), open("192.0.2.1")
+		time.Sleep(time.Second)
+		first.ask("NOOP", "-ERR") // a word, so that the second is idle for longer
+		other := open("192.0.2.2")
+		words := second.lastWords()
+		open("192.0.2.1")
+		gone(words)
+		first.ask("USER ana", "+OK")
+		first.ask("PASS secret", "+OK")    // signed in, it counts no more
+		fourth := open("::ffff:192.0.2.1") // the same by another name
+		first.ask("NOOP", "+OK")
+		fourth.ask("NOOP", "-ERR")
+		other.ask("NOOP", "-ERR")
+
+		third := open("2001:db8::1")
+		open("2001:db8::2")
+		words = third.lastWords()
+		open("2001:db8::3") // one host has a whole /64
+		gone(words)
+		open("2001:db8:0:1::1").ask("NOOP", "-ERR")
+	})
+}
+
+// TestLocalConnectionsAreManyPeoples: they may come by way of a proxy.
+func TestLocalConnectionsAreManyPeoples(t *testing.T) {
 	opt := options(office(t))
 	opt.Limits.PerAddress = 2
-	opt.ClearText = pop3server.InsecureClearTextEverywhere
 	s := serve(t, opt)
-	open := func(from, want string) *client {
-		t.Helper()
-		c := dial(t, s, from)
-		c.want(want)
-		return c
+	var all []*client
+	for range 5 {
+		c := dial(t, s, "127.0.0.1")
+		c.want("+OK")
+		all = append(all, c)
 	}
-	first := open("192.0.2.1", "+OK")
-	open("192.0.2.1", "+OK")
-	open("192.0.2.1", "-ERR [SYS/TEMP]").ended()
-	open("::ffff:192.0.2.1", "-ERR [SYS/TEMP]").ended() // the same by another name
-	open("192.0.2.2", "+OK")
-	open("2001:db8::1", "+OK")
-	open("2001:db8::2", "+OK")
-	open("2001:db8::3", "-ERR [SYS/TEMP]").ended() // one host has a whole /64
-	open("2001:db8:0:1::1", "+OK")
-	first.ask("USER ana", "+OK")
-	first.ask("PASS secret", "+OK") // signed in, it counts no more
-	open("192.0.2.1", "+OK")
+	for _, c := range all {
+		c.ask("NOOP", "-ERR")
+	}
 }
 
 func TestLimitInAll(t *testing.T) {

@@ -113,7 +113,9 @@ type Limits struct {
 	// beyond it the one that was idle for longest is ended; 1,000.
 	Unauthenticated int
 	// PerAddress limits the connections that have not signed in, per address
-	// (IPv6: per /64); 20.
+	// (IPv6: per /64); beyond it the one of that address that was idle for longest
+	// is ended; 20. Connections from this machine, which may be those of a proxy,
+	// are not limited by it.
 	PerAddress int
 	// PerUser limits the sessions per maildrop, over all its views, where the
 	// directory sets no limit itself; 32.

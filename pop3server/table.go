@@ -86,17 +86,17 @@ func (t *table) admit(c *conn) Ending {
 	switch {
 	case t.isDown:
 		return EndShutdown
-	case c.remote.IsValid() && over(t.addresses[network(c.remote)]+1, limits.PerAddress):
-		t.evicted++
-		c.counted = countedEvicted
-		return EndRefused
-	case over(len(t.conns)-t.evicted, limits.Sessions) && !t.evict():
+	case over(len(t.conns)-t.evicted, limits.Sessions) && !t.evict(anyAddress):
 		t.evicted++
 		c.counted = countedEvicted
 		return EndRefused
 	}
-	if over(len(t.waiting)+1, limits.Unauthenticated) {
-		t.evict()
+	// A local connection may be anybody's, by way of a proxy on this machine, so
+	// all of those together have only the limit in all.
+	if from := network(c.remote); !c.local && over(t.addresses[from]+1, limits.PerAddress) {
+		t.evict(from)
+	} else if over(len(t.waiting)+1, limits.Unauthenticated) {
+		t.evict(anyAddress)
 	}
 	t.waiting[c] = struct{}{}
 	t.addresses[network(c.remote)]++
@@ -104,11 +104,20 @@ func (t *table) admit(c *conn) Ending {
 	return ""
 }
 
-// evict ends the connection that has been idle for longest of those that have
-// not signed in, one that is not being signed in just now if there is one.
-func (t *table) evict() bool {
+// anyAddress stands for all of them. It is where connections without one come
+// from, whom no limit per address concerns.
+var anyAddress netip.Addr
+
+// evict ends the connection that has been idle for longest of those from an
+// address that have not signed in, one that is not being signed in just now if
+// there is one. So whoever holds connections open without a word makes room for
+// those who sign in, instead of keeping them out.
+func (t *table) evict(from netip.Addr) bool {
 	var oldest *conn
 	for c := range t.waiting {
+		if from != anyAddress && network(c.remote) != from {
+			continue
+		}
 		if oldest == nil || older(c, oldest) {
 			oldest = c
 		}
