@@ -76,6 +76,7 @@ const (
 	EventRemoved   EventKind = "removed"   // by View, at Remote; Final when no view holds it
 	EventRetention EventKind = "retention" // a rule removed it
 	EventUndeleted EventKind = "undeleted" // it is NewUID now
+	EventErased    EventKind = "erased"    // it left the holding area for good
 )
 
 // Event is one thing that happened to a message.

@@ -19,6 +19,8 @@ type temporary struct {
 	file fsx.File
 	// name is its path; empty when it has gone.
 	name string
+	// origin is where the message comes from, for the trace.
+	origin string
 }
 
 // newTemp makes a file in tmp.
@@ -214,6 +216,7 @@ func (d *drop) name(ctx context.Context, t *temporary, size int64, crc uint32, u
 	if d.loaded && d.list.find(&e) < 0 {
 		d.setList(d.list.with(e))
 	}
+	d.noteArrived(&e, t.origin)
 	return nil
 }
 

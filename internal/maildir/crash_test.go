@@ -33,6 +33,10 @@ type office struct {
 	uid       map[sight]string // of each message that was ever seen
 	old       map[sight]bool   // by view and UID: it will not be used again there
 	step      string
+	// rules, when there are some, hold what is removed: each message that was
+	// ever taken in is then in a view or in the holding area.
+	rules *maildrop.Rules
+	taken map[string]bool
 	// problem is the first broken promise.
 	problem string
 	crashes int
@@ -45,7 +49,7 @@ type sight struct {
 }
 
 func newOffice(t *testing.T, wrong faults) *office {
-	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[sight]string{}, old: map[sight]bool{},
+	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[sight]string{}, old: map[sight]bool{}, taken: map[string]bool{},
 		must: map[maildrop.View]map[string]bool{"": {}}, may: map[maildrop.View]map[string]bool{"": {}}}
 	o.disk = memfs.New(memfs.Options{Clock: o.clock.Now})
 	o.start()
@@ -53,8 +57,15 @@ func newOffice(t *testing.T, wrong faults) *office {
 }
 
 func (o *office) start() {
-	o.store = storeOn(o.t, o.disk, o.clock.Now)
+	o.store = o.on(o.disk)
 	o.store.faults = o.wrong
+}
+
+func (o *office) on(disk *memfs.FS) *Store {
+	if o.rules == nil {
+		return storeOn(o.t, disk, o.clock.Now)
+	}
+	return keepingOn(o.t, disk, o.clock.Now, o.rules)
 }
 
 // crashing runs a step and crashes a copy of the disk at each of its operations.
@@ -80,7 +91,7 @@ func (o *office) crash(where string) {
 		disk := o.disk.Crash(loss)
 		// Twice: what is done at the first start must not undo anything either.
 		for range 2 {
-			s := storeOn(o.t, disk, o.clock.Now)
+			s := o.on(disk)
 			if problem := o.look(s); problem != "" && o.problem == "" {
 				o.problem = fmt.Sprintf("%s, crash %s, %+v: %s", o.step, where, loss, problem)
 			}
@@ -91,6 +102,7 @@ func (o *office) crash(where string) {
 
 // look says what is wrong with a store, or nothing.
 func (o *office) look(s *Store) string {
+	found := map[string]bool{}
 	for _, view := range slices.Sorted(maps.Keys(o.must)) {
 		sn, err := s.Open(context.Background(), "u", view)
 		if err != nil {
@@ -117,12 +129,26 @@ func (o *office) look(s *Store) string {
 			if o.old[sight{view, uid}] {
 				return fmt.Sprintf("view %q shows %q under the UID of before, %s", view, text, uid)
 			}
-			seen[text] = true
+			seen[text], found[text] = true, true
 		}
 		for text := range o.must[view] {
 			if !seen[text] {
 				return fmt.Sprintf("view %q does not show %q", view, text)
 			}
+		}
+	}
+	if o.rules == nil {
+		return ""
+	}
+	for _, text := range heldTexts(o.t, s) {
+		if found[text] && !o.may[""][text] && len(o.must) == 1 {
+			return fmt.Sprintf("%q is held and shown", text)
+		}
+		found[text] = true
+	}
+	for text := range o.taken {
+		if !found[text] {
+			return fmt.Sprintf("%q is lost", text)
 		}
 	}
 	return ""
@@ -139,6 +165,7 @@ func (o *office) deliver(text string) {
 		for v := range o.must {
 			o.must[v][text+"\r\n"] = true
 		}
+		o.taken[text+"\r\n"] = true
 	})
 }
 

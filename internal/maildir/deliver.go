@@ -49,7 +49,7 @@ type target struct {
 	crc  uint32
 }
 
-// Deliver implements maildrop.Store. Envelope.Origin is for logs.
+// Deliver implements maildrop.Store. Envelope.Origin is for logs and traces.
 func (s *Store) Deliver(ctx context.Context, env maildrop.Envelope, targets []maildrop.Target) (maildrop.Delivery, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -189,6 +189,7 @@ func (dl *delivery) openTemp(ctx context.Context, t *target) error {
 	if err != nil {
 		return noSpace(err)
 	}
+	temp.origin = dl.env.Origin
 	t.temp = temp
 	return t.write(t.prefix)
 }

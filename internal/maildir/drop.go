@@ -41,6 +41,10 @@ type drop struct {
 	// facts is what is known from the index, or from a first look that was broken off.
 	facts   map[string]fact
 	cleaned time.Time
+	// heldMade: the holding area is there; heldCleaned is when it was looked through.
+	heldMade    bool
+	heldCleaned time.Time
+	trace       trace
 	// shown is what the views showed last.
 	shown map[maildrop.View]shown
 	// reserved is what deliveries on their way have been granted.
@@ -204,7 +208,13 @@ func (d *drop) mend() error {
 // there, flushes the directories and writes down that this is done. What
 // cannot be finished now is tried again later; until then it stays hidden.
 func (d *drop) finish(ctx context.Context) {
-	if d.broken != nil || len(d.dec.going) == 0 {
+	if d.broken != nil {
+		return
+	}
+	if err := d.carry(ctx, true); err != nil {
+		d.store.log.Warn("messages are not back yet; tried again later", "maildrop", d.id, "err", err)
+	}
+	if len(d.dec.going) == 0 {
 		return
 	}
 	if err := d.removeGoing(ctx); err != nil {
@@ -228,6 +238,9 @@ func (d *drop) finish(ctx context.Context) {
 
 // removeGoing removes the files of going messages.
 func (d *drop) removeGoing(ctx context.Context) error {
+	if err := d.holdGoing(ctx); err != nil {
+		return err
+	}
 	for _, dir := range []string{"new", "cur"} {
 		names, err := d.place.Mail.ReadDir(d.place.Maildir + "/" + dir)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -257,29 +270,69 @@ func (d *drop) removeGoing(ctx context.Context) error {
 	return nil
 }
 
-func (d *drop) removeIfGoing(name string) error {
-	b := base(path.Base(name))
-	uids := append([]string{uidOf(b)}, d.dec.byBase[b]...)
-	for _, uid := range uids {
-		id, going := d.dec.going[uid]
-		if _, already := d.unlinked[uid]; !going || already {
-			continue
-		}
-		full := d.place.Maildir + "/" + name
-		info, err := d.place.Mail.Stat(full)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
+// holdGoing puts the files of going messages into the holding area that a crash
+// has kept from it.
+func (d *drop) holdGoing(ctx context.Context) error {
+	some := false
+	for uid := range d.dec.going {
+		_, held := d.dec.held[uid]
+		some = some || held
+	}
+	if !some {
+		return nil
+	}
+	for _, dir := range []string{"new", "cur"} {
+		names, err := d.place.Mail.ReadDir(d.place.Maildir + "/" + dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if info.Type == fsx.TypeFile && id == (identity{info.Inode, info.Size}) {
-			if err := d.place.Mail.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for _, n := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			uid, err := d.isGoing(dir + "/" + n.Name)
+			if h, held := d.dec.held[uid]; err == nil && held {
+				err = d.holdFile(dir+"/"+n.Name, h.name)
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
 	}
-	return nil
+	if !d.heldMade {
+		return nil
+	}
+	return d.syncHeld()
+}
+
+// isGoing returns the UID of a file that is to go, or nothing.
+func (d *drop) isGoing(name string) (string, error) {
+	b := base(path.Base(name))
+	for _, uid := range append([]string{uidOf(b)}, d.dec.byBase[b]...) {
+		id, going := d.dec.going[uid]
+		if _, already := d.unlinked[uid]; !going || already {
+			continue
+		}
+		info, err := d.place.Mail.Stat(d.place.Maildir + "/" + name)
+		if err != nil {
+			return "", err
+		}
+		if info.Type == fsx.TypeFile && id == (identity{info.Inode, info.Size}) {
+			return uid, nil
+		}
+	}
+	return "", nil
+}
+
+func (d *drop) removeIfGoing(name string) error {
+	uid, err := d.isGoing(name)
+	if err == nil && uid != "" {
+		err = d.place.Mail.Remove(d.place.Maildir + "/" + name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // syncDirs flushes new and cur.

@@ -55,6 +55,7 @@ func (sn *snapshot) Remove(ctx context.Context, numbers []int) ([]maildrop.Outco
 		items = append(items, item{uid: e.uid, id: e.id(), gone: !d.heldBack(sn.view, e, first), at: now})
 		chosen = append(chosen, e)
 	}
+	d.toHold(ctx, items, chosen)
 	kept := make([]maildrop.Outcome, len(items))
 	if len(items) > 0 {
 		if err := d.commit(ctx, sn, items, chosen, kept); err != nil {
@@ -104,6 +105,7 @@ func (d *drop) commit(ctx context.Context, sn *snapshot, items []item, chosen []
 		outcomes[i] = maildrop.Removed
 	}
 	stayed := d.removeFiles(ctx, items, chosen)
+	d.noteRemoved(sn, items, stayed)
 	if len(stayed) == 0 {
 		d.compactSoon()
 		return nil
@@ -152,12 +154,29 @@ func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (
 		return stayed
 	}
 	defer dirs.close()
+	failed := d.holdFiles(items, chosen, func(i int) *entry {
+		if !looked {
+			looked = true
+			if err := d.lookAgain(ctx); err != nil {
+				d.store.log.Warn("a maildrop cannot be listed", "maildrop", d.id, "err", err)
+			}
+		}
+		if at := d.list.find(chosen[i]); at >= 0 {
+			return &d.list.entries[at]
+		}
+		return nil
+	})
 	d.change(func() {
 		for i, it := range items {
 			if !it.gone {
 				continue
 			}
 			e := chosen[i]
+			if err := failed[i]; err != nil {
+				d.store.log.Warn("a removed message is still on the disk", "maildrop", d.id, "file", e.path(), "err", err)
+				stayed = append(stayed, i)
+				continue
+			}
 			if at := d.list.find(e); at >= 0 {
 				e = &d.list.entries[at]
 			}
@@ -266,7 +285,7 @@ func (d *drop) compact() {
 // because another program took them away. An empty maildrop forgets nothing: its
 // disk may just not be mounted.
 func (d *drop) prune() {
-	if len(d.list.entries) == 0 {
+	if len(d.list.entries) == 0 || d.stale {
 		return
 	}
 	there := make(map[string]struct{}, len(d.list.entries))

@@ -22,7 +22,11 @@ var (
 // Only the last of them may be one that the others do not make harmless: a
 // crash may leave any number of the first ones.
 func (d *drop) decide(records ...journal.Record) error {
-	if err := d.record(records...); err != nil {
+	return d.decideBy(d.record, records)
+}
+
+func (d *drop) decideBy(write func(...journal.Record) error, records []journal.Record) error {
+	if err := write(records...); err != nil {
 		return err
 	}
 	for _, r := range records {
@@ -56,6 +60,9 @@ func (s *Store) ResetView(ctx context.Context, id maildrop.ID, view maildrop.Vie
 		if err := d.decide(append(d.keepLate(view, from), againRecord(view, from, pairs))...); err != nil {
 			return fmt.Errorf("maildir: view %q was not reset: %w", view, err)
 		}
+		for _, p := range pairs {
+			d.note(maildrop.Event{Kind: maildrop.EventUndeleted, UID: p.uid, View: view, NewUID: p.as})
+		}
 		d.compactSoon()
 		return nil
 	})
@@ -64,6 +71,9 @@ func (s *Store) ResetView(ctx context.Context, id maildrop.ID, view maildrop.Vie
 // uidAgain makes the UID under which a view gets a message again. Programs
 // remember the old one, so it is one that was never used before.
 func (d *drop) uidAgain(view maildrop.View, uid string) (string, error) {
+	if d.store.faults.reuseUIDs {
+		return uid, nil
+	}
 	random, err := d.store.random()
 	if err != nil {
 		return "", err
@@ -129,9 +139,11 @@ func (s *Store) SilenceView(ctx context.Context, id maildrop.ID, view maildrop.V
 			return maildrop.ErrLastView
 		}
 		items, chosen := d.aloneIn(view)
+		d.toHold(ctx, items, chosen)
 		if err := d.decide(silentRecord(view, true, items)); err != nil {
 			return fmt.Errorf("maildir: view %q was not silenced: %w", view, err)
 		}
+		d.noteGone(view, items)
 		d.stale = len(d.removeFiles(ctx, items, chosen)) > 0 || d.stale
 		return nil
 	})

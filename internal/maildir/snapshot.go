@@ -23,6 +23,7 @@ type snapshot struct {
 	isRevoked  bool
 	isClosed   bool
 	isUsed     bool          // Remove has been called
+	remote     string        // for the trace
 	committing chan struct{} // closed when the Remove that runs has ended
 }
 

@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -46,6 +47,12 @@ type Options struct {
 	// there is none, or any other error when it cannot tell. The directories
 	// need not be there yet.
 	Locate func(ctx context.Context, id maildrop.ID) (Place, error)
+
+	// Rules says how long the mail of a maildrop is kept; nil is no rule, and
+	// then what happens to messages is not remembered either. It is
+	// asked at removals and by Sweep, and answers from memory. An error means
+	// that it cannot tell: nothing is removed for good then.
+	Rules func(ctx context.Context, id maildrop.ID) (maildrop.Rules, error)
 
 	// Clock gives the time; nil is the system's.
 	Clock func() time.Time
@@ -99,6 +106,9 @@ type faults struct {
 	servePast      bool // a damaged message is served to its end
 	removeFirst    bool // files are removed before the journal says so
 	confirmUnsaved bool // Remove answers before its record is flushed
+	skipHeldFlush  bool // the holding area is not flushed before files leave the Maildir
+	bringUnsaved   bool // Undelete answers before its record is flushed
+	reuseUIDs      bool // what comes back has the UID of before
 }
 
 // New returns a store. It touches no file before it is asked for a maildrop.
@@ -253,6 +263,7 @@ func (s *Store) evict(id maildrop.ID) {
 		d.finish(context.Background())
 		d.saveIndex()
 	}
+	d.saveTrace()
 	s.mu.Lock()
 	if d.refs == 1 {
 		d.dead = true
@@ -291,6 +302,7 @@ func (s *Store) Close() error {
 			d.finish(context.Background())
 			d.saveIndex()
 		}
+		d.saveTrace()
 		d.give()
 	}
 	return nil
@@ -317,21 +329,30 @@ func (s *Store) Sweep(ctx context.Context, ids iter.Seq[maildrop.ID]) error {
 	defer s.end()
 	var errs []error
 	known := make(map[maildrop.ID]bool)
-	for _, d := range s.all() {
-		known[d.id] = true
-		if err := s.sweep(ctx, d.id); err != nil {
+	var all []maildrop.ID
+	sweep := func(id maildrop.ID) {
+		if known[id] {
+			return
+		}
+		known[id] = true
+		all = append(all, id)
+		if err := s.sweep(ctx, id); err != nil {
 			errs = append(errs, err)
 		}
 	}
+	for _, d := range s.all() {
+		sweep(d.id)
+	}
 	if ids != nil {
 		for id := range ids {
-			if ctx.Err() != nil || known[id] {
-				continue
+			if ctx.Err() != nil {
+				break
 			}
-			if err := s.sweep(ctx, id); err != nil {
-				errs = append(errs, err)
-			}
+			sweep(id)
 		}
+	}
+	if s.opt.Rules != nil {
+		errs = append(errs, s.relieve(ctx, all))
 	}
 	return errors.Join(append(errs, ctx.Err())...)
 }
@@ -343,12 +364,19 @@ func (s *Store) sweep(ctx context.Context, id maildrop.ID) error {
 	}
 	defer s.release(d)
 	defer d.give()
+	rules := d.rules(ctx)
 	if !d.loaded {
 		if err := d.locate(ctx); err != nil {
 			return err
 		}
-		d.cleanTemp()
-		return nil
+		if rules.Age <= 0 && rules.Messages <= 0 && rules.Octets <= 0 {
+			d.cleanTemp()
+			d.saveTrace()
+			return errors.Join(d.sweepHeld(ctx, rules), d.dropTrace(rules))
+		}
+		if err := d.load(ctx); err != nil {
+			return err
+		}
 	}
 	if s.since(d.scanned) >= rescanAfter {
 		if err := d.scan(ctx); err != nil {
@@ -356,9 +384,28 @@ func (s *Store) sweep(ctx context.Context, id maildrop.ID) error {
 		}
 	}
 	d.finish(ctx)
+	err = d.retain(ctx, rules)
+	d.expire(ctx, rules.KeepRemoved)
 	d.compact()
 	d.saveIndex()
+	d.saveTrace()
+	d.pruneTrace(rules)
 	d.cleanTemp()
+	return err
+}
+
+// sweepHeld looks after the holding area of a maildrop that is not in memory.
+func (d *drop) sweepHeld(ctx context.Context, rules maildrop.Rules) error {
+	if _, err := d.place.State.Stat(d.heldDir()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := d.loadJournal(); err != nil {
+		return err
+	}
+	d.expire(ctx, rules.KeepRemoved)
 	return nil
 }
 

@@ -63,10 +63,12 @@ func (s *Store) DropView(ctx context.Context, id maildrop.ID, view maildrop.View
 		}
 		// What only this view held goes with it.
 		items, chosen := d.aloneIn(view)
+		d.toHold(ctx, items, chosen)
 		if err := d.decide(dropRecord(view, items)); err != nil {
 			return fmt.Errorf("maildir: view %q was not dropped: %w", view, err)
 		}
 		d.revoke(view)
+		d.noteGone(view, items)
 		// What cannot go now stays hidden and goes later.
 		d.stale = len(d.removeFiles(ctx, items, chosen)) > 0 || d.stale
 		return nil
