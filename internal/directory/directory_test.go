@@ -178,6 +178,7 @@ func TestRemovedUserGetsAnotherMaildrop(t *testing.T) {
 	ctx := context.Background()
 	var told []maildrop.ID
 	d := open(t, &Options{OnChange: func(id maildrop.ID) { told = append(told, id) }})
+	quick(t, d, "other") // without any user it could not tell
 	first := quick(t, d, "u1")
 	must(t, d.AddAlias(ctx, "info", "u1"))
 	must(t, d.SetCatchAll(ctx, "*", "u1"))

@@ -99,9 +99,15 @@ func (r *routing) keys(s *snapshot, local, domain string) []string {
 // section 4.5.3.1 has 256.
 const maxAddress = 512
 
+// errNobody is the answer of a directory without a single user: more likely
+// than an office for nobody is a file that was made anew where a disk is not
+// mounted, and then mail has to wait and no mail program may forget a password.
+var errNobody = errors.New("directory: there are no users at all; add one, or see whether the data directory is the right one")
+
 // Recipient resolves an address by this order: the address itself, the name
 // without its domain where that is local, both without their detail, and the
 // catch-all of the domain or of every domain. A disabled user still gets mail.
+// Without any user it cannot tell who exists.
 func (d *Directory) Recipient(ctx context.Context, address string) ([]maildrop.Recipient, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -109,6 +115,9 @@ func (d *Directory) Recipient(ctx context.Context, address string) ([]maildrop.R
 	s, err := d.snapshot()
 	if err != nil {
 		return nil, err
+	}
+	if len(s.users) == 0 {
+		return nil, errNobody
 	}
 	if len(address) > maxAddress {
 		return nil, maildrop.ErrNoUser

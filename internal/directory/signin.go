@@ -84,6 +84,9 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 		if err != nil {
 			return maildrop.Principal{}, err
 		}
+		if len(s.users) == 0 {
+			return maildrop.Principal{}, errNobody
+		}
 		u, _ := d.lookup(s, a.Name)
 		if of := u.deviceOf(password); of != nil {
 			if !u.opens(of) {
