@@ -474,3 +474,45 @@ func TestLastSignInOutlivesTheServer(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// A device that is reset sees again what is still there, under other UIDs for
+// what it had removed; its session ends.
+func TestDeviceReset(t *testing.T) {
+	d := newDeviceTest(t)
+	phone := d.add("phone")
+	d.deliver(3)
+	uids := func(password string, messages int) []string {
+		p := d.signIn(password, messages)
+		p.say("UIDL\r\n")
+		p.expect("+OK")
+		var list []string
+		for range messages {
+			_, uid, _ := strings.Cut(strings.TrimSpace(line(p)), " ")
+			list = append(list, uid)
+		}
+		p.say("QUIT\r\n")
+		p.expect("+OK bye")
+		return list
+	}
+	before := uids(phone, 3)
+	d.collect(phone, 3)
+	d.deliver(1)
+	p := d.signIn(phone, 1)
+	var reset DevicePassword
+	d.call(OpDeviceReset, DeviceArgs{User: "ana", Name: "phone"}, &reset)
+	if reset.Messages != 4 || reset.Password != "" {
+		t.Errorf("%+v", reset)
+	}
+	p.say("NOOP\r\n")
+	p.expect("-ERR")
+	after := uids(phone, 4)
+	for _, uid := range before {
+		if slices.Contains(after, uid) {
+			t.Errorf("the phone remembers %s and would not collect it", uid)
+		}
+	}
+	d.collect(phone, 4)
+	d.onDisk(4)
+	d.collect("secret", 4)
+	d.onDisk(0)
+}
