@@ -39,6 +39,7 @@ func (c *conn) retrCommand(cmd pop3.Command) Ending {
 	})
 	if sent {
 		c.count(func() { c.session.retrieved++ })
+		c.noteRetrieved(n)
 	}
 	return end
 }

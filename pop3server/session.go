@@ -182,6 +182,7 @@ func (c *conn) quit() Ending {
 		c.ok("bye")
 		return c.flushLast(EndQuit)
 	}
+	c.note()
 	// Whatever happens from here on, the decision is made: neither a shutdown
 	// nor a lost connection may stop it half way.
 	outcomes, err := s.snap.Remove(context.WithoutCancel(c.ctx), s.numbers())
