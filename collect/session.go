@@ -85,6 +85,9 @@ func (s *session) collect(ctx context.Context) (again bool, err error) {
 	return s.finish(ctx)
 }
 
+// rowBlock is how many rows are made at once: as many as a small mailbox has.
+const rowBlock = 64
+
 // look asks what there is. It leaves the digest zero where the answer cannot
 // be trusted to tell messages apart.
 func (s *session) look(ctx context.Context) error {
@@ -97,6 +100,9 @@ func (s *session) look(ctx context.Context) error {
 		s.messages = -1
 	}
 	sum := sha256.New()
+	// Most polls find nothing new, and this listing is all that they do.
+	var line []byte
+	var block []row
 	for r, err := range s.c.UIDL(ctx) {
 		switch {
 		case refused(err):
@@ -104,8 +110,15 @@ func (s *session) look(ctx context.Context) error {
 		case err != nil:
 			return err
 		case r.Number > 0:
-			s.rows = append(s.rows, &row{number: r.Number, uid: r.UID, announced: -1})
-			fmt.Fprintf(sum, "%d %d:%s\n", r.Number, len(r.UID), r.UID)
+			if len(block) == cap(block) {
+				block = make([]row, 0, rowBlock)
+			}
+			block = append(block, row{number: r.Number, uid: r.UID, announced: -1})
+			s.rows = append(s.rows, &block[len(block)-1])
+			line = strconv.AppendInt(line[:0], int64(r.Number), 10)
+			line = strconv.AppendInt(append(line, ' '), int64(len(r.UID)), 10)
+			line = append(append(append(line, ':'), r.UID...), '\n')
+			sum.Write(line)
 		}
 	}
 	s.report.Offered = len(s.rows)
