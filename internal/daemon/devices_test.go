@@ -4,25 +4,20 @@
 package daemon
 
 import (
-	"bufio"
-	"errors"
+	"encoding/base64"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"restante.example/internal/config"
 	"restante.example/internal/control"
-	"restante.example/internal/directory"
 	"restante.example/maildrop"
+	"restante.example/sasl"
 )
 
 // deviceTest is a server with a user, ana.
@@ -179,103 +174,6 @@ func line(p *peer) string {
 	return s
 }
 
-// A device whose session goes on is removed: the session has ended, without
-// removing anything, when the command returns.
-func TestRevocationEndsSessions(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		op     string
-		args   DeviceArgs
-		onDisk int
-	}{
-		{"removed", OpDeviceRemove, DeviceArgs{User: "ana", Name: "PHONE"}, 1},
-		{"disabled", OpDeviceDisable, DeviceArgs{User: "ana", Name: "phone"}, 1},
-		{"another password", OpDevicePassword, DeviceArgs{User: "ana", Name: "phone"}, 1},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			d := newDeviceTest(t)
-			phone, tablet := d.add("phone"), d.add("tablet")
-			d.deliver(1)
-			p, q, main := d.signIn(phone, 1), d.signIn(tablet, 1), d.signIn("secret", 1)
-			p.say("DELE 1\r\n")
-			p.expect("+OK")
-			d.call(c.op, c.args, nil)
-			for _, s := range d.server.pop3.Sessions() {
-				if s.Device == "phone" {
-					t.Error("the session goes on after the command has returned")
-				}
-			}
-			p.expect("-ERR [SYS/TEMP]")
-			d.notIn(phone)
-			q.say("NOOP\r\n")
-			q.expect("+OK")
-			main.say("NOOP\r\n")
-			main.expect("+OK")
-			d.onDisk(c.onDisk)
-		})
-	}
-}
-
-// Whoever signs in while its device is being removed is not in when the command
-// has returned.
-func TestRevocationAgainstSignIn(t *testing.T) {
-	d := newDeviceTest(t)
-	d.server.guard = nil // which slows down who comes again and again
-	d.server.pop3.Reconfigure(d.server.pop3Options(d.conf, d.server.cert.Load()))
-	for round := range 5 {
-		name := fmt.Sprint("device ", round)
-		password := d.add(name)
-		var ins atomic.Int64
-		in := make(chan struct{})
-		var once sync.Once
-		var wg sync.WaitGroup
-		for range 3 {
-			wg.Go(func() {
-				for out := false; !out; {
-					conn, err := net.Dial("tcp", d.ready.POP3)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					// All at once: a session that is ended may not take the rest.
-					_, err = io.WriteString(conn, "USER ana\r\nPASS "+password+"\r\nQUIT\r\n")
-					if err != nil {
-						t.Error(err)
-					}
-					for lines := bufio.NewScanner(conn); lines.Scan(); {
-						switch text := lines.Text(); {
-						case strings.Contains(text, "messages"):
-							ins.Add(1)
-							once.Do(func() { close(in) })
-						case strings.HasPrefix(text, "-ERR [AUTH]"):
-							out = true
-						}
-					}
-					if err := conn.Close(); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		<-in
-		d.call(OpDeviceRemove, DeviceArgs{User: "ana", Name: name}, nil)
-		for _, s := range d.server.pop3.Sessions() {
-			if s.Device == name {
-				t.Error("a session of the removed device goes on")
-			}
-		}
-		before := ins.Load()
-		d.notIn(password)
-		wg.Wait()
-		if late := ins.Load() - before; late > 3 { // what was on its way to the clients
-			t.Errorf("%d sign-ins after the removal", late)
-		}
-	}
-	if got := d.views(d.server.office); !slices.Equal(got, []maildrop.View{""}) {
-		t.Errorf("views %q are left", got)
-	}
-}
-
 func TestDeviceRefusals(t *testing.T) {
 	d := newDeviceTest(t)
 	d.add("phone")
@@ -365,102 +263,6 @@ func TestRemovedDeviceLetsGo(t *testing.T) {
 	d.onDisk(0)
 }
 
-// What a crash leaves between the directory and the store is put right at the
-// next start, and by cleaning up.
-func TestViewsAreSettledAfterACrash(t *testing.T) {
-	d := newDeviceTest(t)
-	d.add("phone")
-	d.deliver(1)
-	d.signals <- syscall.SIGTERM
-	d.wait(t)
-	reopened := func(spoil func(o *Office, u directory.User)) *Office {
-		t.Helper()
-		o, err := OpenOffice(t.Context(), d.conf, NewLog(d.log, d.conf).Logger)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if spoil != nil {
-			u, err := o.directory.Get(t.Context(), "ana")
-			if err != nil {
-				t.Fatal(err)
-			}
-			spoil(o, u)
-		}
-		return o
-	}
-	closed := func(o *Office) {
-		t.Helper()
-		if err := o.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx := t.Context()
-	// A view was added, and its device not.
-	closed(reopened(func(o *Office, u directory.User) {
-		check(o.directory.PrepareDevice(ctx, "ana", "tablet"))
-		check(o.store.AddView(ctx, u.ID, "orphan", time.Time{}))
-	}))
-	o := reopened(nil)
-	if got := d.views(o); len(got) != 2 || slices.Contains(got, "orphan") {
-		t.Errorf("views %q", got)
-	}
-	closed(o)
-	// A device was removed, and its view not; and the password of the user
-	// refused before.
-	closed(reopened(func(o *Office, u directory.User) {
-		check(o.directory.SetMainRefused(ctx, "ana", true))
-	}))
-	o = reopened(func(o *Office, u directory.User) {
-		if got := d.views(o); len(got) != 1 || got[0] == maildrop.Classic {
-			t.Errorf("views %q", got)
-		}
-		check(o.directory.SetMainRefused(ctx, "ana", false))
-		o.settleAll(ctx)
-		check(o.directory.RemoveDevice(ctx, "ana", "phone"))
-		o.settleAll(ctx)
-	})
-	if got := d.views(o); !slices.Equal(got, []maildrop.View{maildrop.Classic}) {
-		t.Errorf("views %q", got)
-	}
-	closed(o)
-	d.onDisk(1)
-}
-
-// The views of a journal that was lost come back with all that is there.
-func TestViewsOfALostJournal(t *testing.T) {
-	d := newDeviceTest(t)
-	phone := d.add("phone")
-	d.deliver(2)
-	d.collect(phone, 2)
-	d.signals <- syscall.SIGTERM
-	d.wait(t)
-	journals, err := filepath.Glob(filepath.Join(d.conf.Data, "mail", "ana", ".restante", "*", "restante.journal"))
-	if err != nil || len(journals) != 1 {
-		t.Fatalf("%q, %v", journals, err)
-	}
-	if err := os.Remove(journals[0]); err != nil {
-		t.Fatal(err)
-	}
-	d.ready, d.life = begin(t, d.conf)
-	d.collect(phone, 2)
-	d.onDisk(2)
-	d.collect("secret", 2)
-	d.onDisk(0)
-	u, err := d.server.office.directory.Get(t.Context(), "ana")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.server.office.store.Open(t.Context(), u.ID, "nobodys"); !errors.Is(err, maildrop.ErrNoView) {
-		t.Errorf("a view that no password opens: %v", err)
-	}
-}
-
 // Sign-ins are known after a restart.
 func TestLastSignInOutlivesTheServer(t *testing.T) {
 	d := newDeviceTest(t)
@@ -515,4 +317,50 @@ func TestDeviceReset(t *testing.T) {
 	d.onDisk(4)
 	d.collect("secret", 4)
 	d.onDisk(0)
+}
+
+// By SCRAM, which does not name the device, each password opens its view.
+func TestDevicesBySCRAM(t *testing.T) {
+	d := newDeviceTest(t)
+	phone, tablet := d.add("phone"), d.add("tablet")
+	d.call(OpDeviceMain, DeviceArgs{User: "ana", Refused: true}, nil) // which has no keys
+	d.deliver(2)
+	d.collect(phone, 2)
+	d.deliver(1)
+	scram := func(password string) (*peer, string) {
+		p := dial(t, d.ready.POP3)
+		p.expect("+OK")
+		c := sasl.SCRAMClient("SHA-256", "", "ana", password, false)
+		name, initial, err := c.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.say("AUTH " + name + " " + base64.StdEncoding.EncodeToString(initial) + "\r\n")
+		for {
+			text, challenge := line(p), []byte(nil)
+			data, more := strings.CutPrefix(strings.TrimSpace(text), "+ ")
+			if !more {
+				return p, text
+			}
+			if challenge, err = base64.StdEncoding.DecodeString(data); err != nil {
+				t.Fatal(err)
+			}
+			response, err := c.Next(challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.say(base64.StdEncoding.EncodeToString(response) + "\r\n")
+		}
+	}
+	for password, want := range map[string]string{phone: "+OK 1 messages", tablet: "+OK 3 messages",
+		"secret": "-ERR [AUTH]", strings.ToUpper(phone): "-ERR [AUTH]"} {
+		if _, got := scram(password); !strings.HasPrefix(got, want) {
+			t.Errorf("answered %q, want %q", got, want)
+		}
+	}
+	var list DeviceList
+	d.call(OpDeviceList, DeviceArgs{User: "ana"}, &list)
+	if list.Devices[1].LastSignIn.IsZero() {
+		t.Error("a sign-in by SCRAM was not noted")
+	}
 }
