@@ -63,6 +63,7 @@ const (
 type Journal struct {
 	db   *sql.DB
 	lock *os.File
+	dir  string // whose names are not known to be durable, or empty
 	put  *sql.Stmt
 	drop *sql.Stmt
 }
@@ -95,13 +96,11 @@ func (j *Journal) open(ctx context.Context, name string) error {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(name)); err != nil {
-		return err
-	}
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return err
 	}
+	j.dir = filepath.Dir(abs)
 	// Each commit is flushed before it returns: synchronous FULL does that in
 	// WAL mode too. One process, so an exclusive lock spares the shared memory.
 	path := filepath.ToSlash(abs)
@@ -216,6 +215,14 @@ func (j *Journal) Entries(ctx context.Context) ([]collect.Entry, error) {
 
 // Apply implements collect.Journal.
 func (j *Journal) Apply(ctx context.Context, c collect.Changes) error {
+	// The name of the file, before what it holds is relied on. Whoever made it
+	// may not have come to this, so that it is there already says nothing.
+	if j.dir != "" {
+		if err := syncDir(j.dir); err != nil {
+			return err
+		}
+		j.dir = ""
+	}
 	if err := j.prepare(ctx); err != nil {
 		return err
 	}

@@ -69,6 +69,7 @@ func (c *Collector) change(a *accounts.Account, change func(*Status)) error {
 	if err != nil {
 		return err
 	}
+	total := s.Total
 	change(&s)
 	data, err := json.Marshal(s)
 	if err != nil {
@@ -81,8 +82,31 @@ func (c *Collector) change(a *accounts.Account, change func(*Status)) error {
 	if err != nil {
 		return err
 	}
-	_, err = fsx.WriteFileSynced(dir, filepath.Base(a.StatusFile(c.State)), data)
+	name := filepath.Base(a.StatusFile(c.State))
+	if s.Total != total {
+		_, err = fsx.WriteFileSynced(dir, name, data)
+	} else {
+		err = replace(dir, name, data) // a poll without mail pays for no flush
+	}
 	return errors.Join(err, dir.Close())
+}
+
+// replace writes a file anew, so that after a power cut it may be empty: a
+// status is only a report.
+func replace(dir fsx.FS, name string, data []byte) error {
+	temp := name + ".new"
+	if err := dir.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := fsx.Create(dir, temp)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return dir.Rename(temp, name)
 }
 
 // ReadStatus returns the status of an account, an empty one before its first attempt.

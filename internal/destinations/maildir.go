@@ -19,8 +19,9 @@ import (
 // new, new flushed. The name stands in the journal before the rename, so that
 // after a crash it says which message is there.
 type maildir struct {
-	id string
-	fs fsx.FS
+	id    string
+	fs    fsx.FS
+	named bool // the names of tmp, new and cur are durable
 	staging
 }
 
@@ -31,9 +32,6 @@ func newMaildir(id string, dir fsx.FS, opt Options) (*maildir, error) {
 		if err := dir.Mkdir(sub); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, errors.Join(err, dir.Close())
 		}
-	}
-	if err := dir.SyncDir("."); err != nil {
-		return nil, errors.Join(err, dir.Close())
 	}
 	d := &maildir{id: id, fs: dir}
 	host, pid := hostName(), os.Getpid()
@@ -57,6 +55,16 @@ func (d *maildir) Stage(_ context.Context, account string, _ int64) (collect.Sta
 
 // Prepare implements collect.Destination.
 func (d *maildir) Prepare(_ context.Context, items []*collect.Item) {
+	// Not before there is mail: most polls find none, and pay for no flush.
+	if !d.named {
+		if err := d.fs.SyncDir("."); err != nil {
+			for _, it := range items {
+				it.Err = classify(err)
+			}
+			return
+		}
+		d.named = true
+	}
 	sealAll(items)
 	for _, it := range items {
 		f := it.Staged.(*stagedFile)
