@@ -82,6 +82,7 @@ type Directory struct {
 	mu      sync.Mutex // held by what changes the file or current
 	version int64      // PRAGMA data_version at the last load
 	broken  error      // why current is nil
+	tried   time.Time  // when the file that could not be read was tried again last
 	last    *snapshot  // what was in force last
 }
 
@@ -204,12 +205,14 @@ func (d *Directory) reloadIfChanged(ctx context.Context) (changed bool, revoked 
 	}
 	version, err := dataVersion(ctx, d.db)
 	if err != nil {
+		d.openAnew()
 		return false, nil, fmt.Errorf("directory: reload: %w", err)
 	}
 	if version == d.version && d.broken == nil {
 		return false, nil, nil
 	}
 	if revoked, err = d.reload(ctx); err != nil {
+		d.openAnew()
 		return false, nil, fmt.Errorf("directory: reload: %w", err)
 	}
 	return true, revoked, nil
@@ -282,17 +285,46 @@ func (d *Directory) reload(ctx context.Context) ([]revocation, error) {
 	return list, nil
 }
 
-// snapshot returns what is in force now, or why there is nothing.
+// openAnew has the next query open the file anew; d.mu is held and no transaction
+// is open. After an error of the disk a connection of SQLite may hold the file for
+// damaged, or its failed transaction open, for ever; the file itself is whole.
+func (d *Directory) openAnew() {
+	d.db.SetMaxIdleConns(0) // closes the one that there is
+	d.db.SetMaxIdleConns(1)
+}
+
+// retryAfter is how long a file that could not be read is left alone.
+const retryAfter = time.Second
+
+// snapshot returns what is in force now, or why there is nothing. A file that
+// could not be read is tried again now and then: the trouble of the disk that was
+// in the way may be over.
 func (d *Directory) snapshot() (*snapshot, error) {
 	if s := d.current.Load(); s != nil {
 		return s, nil
 	}
+	s, revoked, err := d.snapshotAgain()
+	d.tell(revoked)
+	return s, err
+}
+
+func (d *Directory) snapshotAgain() (*snapshot, []revocation, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s := d.current.Load(); s != nil {
-		return s, nil
+		return s, nil, nil
 	}
-	return nil, d.broken
+	now := d.opts.Now()
+	if errors.Is(d.broken, ErrClosed) || now.Sub(d.tried).Abs() < retryAfter {
+		return nil, nil, d.broken
+	}
+	d.tried = now
+	revoked, err := d.reload(context.Background())
+	if err != nil {
+		d.openAnew()
+		return nil, nil, d.broken
+	}
+	return d.current.Load(), revoked, nil
 }
 
 // change runs a change of the file as one transaction and puts it in force. It
@@ -311,6 +343,7 @@ func (d *Directory) commit(ctx context.Context, what func(context.Context, *sql.
 	}
 	tx, err := d.db.BeginTx(ctx, nil)
 	if err != nil {
+		d.openAnew()
 		return nil, fmt.Errorf("directory: %w", err)
 	}
 	defer tx.Rollback() // after Commit it does nothing
@@ -330,7 +363,16 @@ func (d *Directory) commit(ctx context.Context, what func(context.Context, *sql.
 	// What is committed must come into force, and after a failed commit only
 	// the file knows what holds: both go on when the caller has gone.
 	commit := tx.Commit()
-	if revoked, err = d.reload(context.WithoutCancel(ctx)); err != nil {
+	if commit != nil {
+		d.openAnew()
+	}
+	revoked, err = d.reload(context.WithoutCancel(ctx))
+	if err != nil {
+		d.openAnew()
+		revoked, err = d.reload(context.WithoutCancel(ctx))
+	}
+	if err != nil {
+		d.openAnew()
 		d.current.Store(nil)
 		d.broken = fmt.Errorf("directory: the file was changed and cannot be read: %w", err)
 		return nil, errors.Join(commit, d.broken)
