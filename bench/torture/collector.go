@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -154,6 +155,15 @@ func (t *torture) spoiler(ctx context.Context, rng *rand.Rand) {
 	}
 }
 
+// contradicts is true for a fault that leaves no right answer beside another: a
+// server that confirms a deletion it has not made, and then shows the message
+// under another id, shows new mail as far as anybody can tell.
+func contradicts(fault, others string) bool {
+	renames := func(s string) bool { return strings.Contains(s, "LyingCAPA") || strings.Contains(s, "TerminalEscapes") }
+	ignores := func(s string) bool { return strings.Contains(s, "IgnoredDELE") }
+	return ignores(fault) && renames(others) || renames(fault) && ignores(others)
+}
+
 func (t *torture) spoiltCollection(ctx context.Context, dir string, rng *rand.Rand) error {
 	const messages = 60
 	var faults []pop3fault.Fault
@@ -161,6 +171,9 @@ func (t *torture) spoiltCollection(ctx context.Context, dir string, rng *rand.Ra
 	list := spoilt(1 + rng.IntN(messages))
 	for range 1 + rng.IntN(2) {
 		f := list[rng.IntN(len(list))]
+		if contradicts(f.Name, names) {
+			continue
+		}
 		names += " " + f.Name
 		faults = append(faults, f.Sessions(1+rng.IntN(3)))
 	}
@@ -197,6 +210,7 @@ func (t *torture) spoiltCollection(ctx context.Context, dir string, rng *rand.Ra
 	if err != nil {
 		return err
 	}
+	wrong, example := 0, ""
 	for i, m := range server.Messages() {
 		var s sum
 		if _, err := hex.Decode(s[:], []byte(m.Sum())); err != nil {
@@ -204,12 +218,17 @@ func (t *torture) spoiltCollection(ctx context.Context, dir string, rng *rand.Ra
 		}
 		n, deleted := counts[s], server.Records()[i].Deleted
 		if n > 1 || n == 0 && (whole || deleted) {
-			t.report.broken("%s: message %d is filed %d times, deleted on the server: %t", what, i+1, n, deleted)
+			wrong++
+			example = fmt.Sprintf("message %d is filed %d times, deleted on the server: %t", i+1, n, deleted)
 		}
 		if deleted && !remove {
-			t.report.broken("%s: message %d is deleted, and was to be kept", what, i+1)
+			wrong++
+			example = fmt.Sprintf("message %d is deleted, and was to be kept", i+1)
 		}
 		delete(counts, s)
+	}
+	if wrong > 0 {
+		t.report.broken("%s: %d messages of %d; %s", what, wrong, messages, example)
 	}
 	if len(counts) > 0 {
 		t.report.broken("%s: %d things are filed that were never sent", what, len(counts))

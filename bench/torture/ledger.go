@@ -34,7 +34,7 @@ type ledger struct {
 	mail  map[sum]*fate // all that was ever sent, or will be
 	uids  map[string]sum
 	size  map[sum]int
-	held  int // octets that were accepted and not removed
+	held  int // octets that were accepted and that no QUIT asked to remove
 	count int // the same in messages
 	blind int // removals of messages that nobody had retrieved
 	twice int // refused, excused, and there all the same: it will come twice
@@ -60,11 +60,16 @@ func (l *ledger) answered(s sum, accepted, excused bool) {
 	f := l.mail[s]
 	f.accepted, f.refused, f.excused = accepted, !accepted, excused
 	if accepted {
-		l.held += l.size[s]
-		l.count++
+		l.hold(s, 1)
 	} else if f.seen {
 		l.unasked("", s, f)
 	}
+}
+
+// hold counts what is in the maildrop as far as anybody knows.
+func (l *ledger) hold(s sum, n int) {
+	l.count += n
+	l.held += n * l.size[s]
 }
 
 // unasked is called for what was refused and is there. A sender tries again, so
@@ -133,7 +138,10 @@ func (l *ledger) present(uid string, s sum, f *fate) {
 	}
 	// The session that asked is over, so the removal did not come about, and it
 	// must not come about later.
-	f.stayed, f.leaving = f.stayed || f.leaving, false
+	if f.leaving {
+		f.stayed, f.leaving = true, false
+		l.hold(s, 1)
+	}
 	if uid == "" {
 		return
 	}
@@ -148,8 +156,9 @@ func (l *ledger) asked(list []sum) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range list {
-		if f := l.mail[s]; f != nil {
+		if f := l.mail[s]; f != nil && !f.leaving {
 			f.leaving = true
+			l.hold(s, -1)
 		}
 	}
 }
@@ -159,10 +168,8 @@ func (l *ledger) gone(list []sum) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range list {
-		if f := l.mail[s]; f != nil && !f.removed {
+		if f := l.mail[s]; f != nil {
 			f.removed = true
-			l.held -= l.size[s]
-			l.count--
 		}
 	}
 }

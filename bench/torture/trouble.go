@@ -195,13 +195,27 @@ func (c call) String() string {
 	return s
 }
 
+// forUsers are the calls that SQLite and the rare paths use; users are changed
+// meanwhile, so that there are any.
+const forUsers = "pread64,pwrite64,fdatasync,ftruncate,renameat,renameat2"
+
 var failingCalls = []call{
-	{"fsync", "EIO", false, 4}, {"fsync", "ENOSPC", false, 1}, {"fdatasync", "EIO", false, 3},
-	{"linkat", "EIO", false, 3}, {"linkat", "ENOSPC", false, 1}, {"renameat", "EIO", false, 2}, {"renameat2", "EIO", false, 2},
-	{"unlinkat", "EIO", false, 4}, {"pwrite64", "ENOSPC", false, 3}, {"pwrite64", "EIO", false, 3},
-	{"pread64", "EIO", false, 8}, {"openat", "EIO", false, 30}, {"openat", "ENOSPC", false, 10}, {"openat", "EMFILE", false, 10},
-	{"getdents64", "EIO", false, 3}, {"newfstatat", "EIO", false, 10}, {"ftruncate", "EIO", false, 2}, {"accept4", "EMFILE", false, 3},
+	{"fsync", "EIO", false, 4}, {"fsync", "ENOSPC", false, 1}, {"linkat", "EIO", false, 3}, {"linkat", "ENOSPC", false, 1},
+	{"unlinkat", "EIO", false, 4}, {forUsers, "EIO", false, 3}, {"read", "EIO", false, 50},
+	{"openat", "EIO", false, 30}, {"openat", "ENOSPC", false, 10}, {"openat", "EMFILE", false, 10},
+	{"getdents64", "EIO", false, 3}, {"newfstatat", "EIO", false, 10}, {"accept4", "EMFILE", false, 3},
 	{"write", "ENOSPC", true, 2}, {"write", "EIO", true, 2}, {"write", "EIO", false, 200},
+}
+
+// changeUsers adds users while the server runs, until the context ends.
+func (t *torture) changeUsers(ctx context.Context, rng *rand.Rand) {
+	for pause(ctx, 20*time.Millisecond) {
+		if err := t.office.addUser(ctx, fmt.Sprintf("extra%x@example.org", rng.Uint64())); err != nil {
+			t.report.count("users that could not be added while system calls failed", 1)
+		} else {
+			t.report.count("users added while system calls failed", 1)
+		}
+	}
 }
 
 // failing lets strace make a system call of the server fail, for some seconds.
@@ -231,9 +245,15 @@ func (t *torture) failing(ctx context.Context, strace string, c call, rng *rand.
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	pause(ctx, time.Duration(1000+rng.IntN(3000))*time.Millisecond)
-	killed := rng.IntN(3) == 0
-	if killed {
+	long := time.Duration(1000+rng.IntN(3000)) * time.Millisecond
+	if c.name == forUsers {
+		limited, cancel := context.WithTimeout(ctx, long)
+		t.changeUsers(limited, rng)
+		cancel()
+	} else {
+		pause(ctx, long)
+	}
+	if rng.IntN(3) == 0 {
 		t.report.count("kills of the server", 1)
 		t.office.end(syscall.SIGKILL)
 	}
@@ -258,5 +278,23 @@ func (t *torture) failing(ctx context.Context, strace string, c call, rng *rand.
 	if n == 0 && strings.Contains(said.String(), "not permitted") {
 		t.report.leftOut("errors of system calls: strace may not attach: %s", strings.TrimSpace(said.String()))
 	}
-	return t.office.up(ctx)
+	if err := t.office.up(ctx); err != nil {
+		return err
+	}
+	if c.name == forUsers {
+		return t.usersAgain(ctx, rng)
+	}
+	return nil
+}
+
+// usersAgain checks that users can be changed when the trouble is over.
+func (t *torture) usersAgain(ctx context.Context, rng *rand.Rand) error {
+	var err error
+	for range 20 {
+		if err = t.office.addUser(ctx, fmt.Sprintf("extra%x@example.org", rng.Uint64())); err == nil || !pause(ctx, 250*time.Millisecond) {
+			return nil
+		}
+	}
+	t.report.broken("users cannot be changed five seconds after system calls have failed: %v", err)
+	return nil
 }
