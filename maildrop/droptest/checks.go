@@ -32,6 +32,7 @@ func checks() []check {
 		{"Views", checkViews},
 		{"ViewSince", checkViewSince},
 		{"DropOpenView", checkDropOpenView},
+		{"ResetView", checkResetView},
 		{"RevokeRace", checkRevokeRace},
 		{"DropRace", checkDropRace},
 		{"OpenRace", checkOpenRace},

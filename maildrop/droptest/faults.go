@@ -4,6 +4,7 @@
 package droptest
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -143,6 +144,11 @@ func (w *world) workload(f Fault) (step string) {
 		{"remove from the new view", session("phone", 1, 3)},
 		{"remove from the old view", session("old", 1, 2, 3)},
 		{"remove the last holder's", session(maildrop.Classic, 1, 2)},
+		{"reset the new view", func() {
+			if err := w.resetView(a, "phone", noTime); !errors.Is(err, errors.ErrUnsupported) {
+				w.failed(err, "ResetView")
+			}
+		}},
 		{"drop a view", func() { w.failed(w.dropView(a, "old"), "DropView") }},
 		{"deliver after it", deliver(maildrop.Envelope{}, "", b, a)},
 	}

@@ -56,6 +56,13 @@ type view struct {
 	holds map[*letter]bool
 	// doubt holds what a removal that was not confirmed may have removed.
 	doubt map[*letter]bool
+	// removed holds what was surely removed from the view.
+	removed map[*letter]bool
+	// uids are the UIDs that letters have in this view alone, after a reset.
+	// What is in renew has a new one the next time that it is listed: surely,
+	// where it is true.
+	uids  map[*letter]string
+	renew map[*letter]bool
 	// going: a DropView that failed may have dropped it.
 	going bool
 	token uint64 // of the latest snapshot
@@ -104,7 +111,8 @@ func (w *world) newDrop() *drop {
 }
 
 func newView() *view {
-	return &view{holds: make(map[*letter]bool), doubt: make(map[*letter]bool)}
+	return &view{holds: make(map[*letter]bool), doubt: make(map[*letter]bool), removed: make(map[*letter]bool),
+		uids: make(map[*letter]string), renew: make(map[*letter]bool)}
 }
 
 // body makes a message that no other letter of the world equals.

@@ -133,13 +133,15 @@ func (w *walk) step() {
 		w.randomAddView(d, name)
 	case n < 90:
 		w.randomDropView(d, name)
-	case n < 93:
+	case n < 94:
+		w.randomResetView(d, name)
+	case n < 96:
 		if w.h.Reopen != nil && !w.armed {
 			w.note("restart in order")
 			w.reopen()
 			clear(w.open)
 		}
-	case n < 96:
+	case n < 98:
 		if w.h.Advance != nil {
 			w.h.Advance(time.Duration(w.rand.IntN(3000)) * time.Millisecond)
 		}

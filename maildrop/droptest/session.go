@@ -57,9 +57,17 @@ func (s *session) identify(n int, info maildrop.Info) *letter {
 		s.w.Errorf("%s: message %d has the UID %q, which POP3 cannot send", s, n, info.UID)
 	}
 	if l := s.d.byUID[info.UID]; l != nil {
-		if !sameInfo(l.info, info) {
-			s.w.Errorf("%s: message %d is listed as %+v, was %+v: is the UID used twice?", s, n, info, l.info)
+		want := l.info
+		if own := s.v.uids[l]; own != "" {
+			want.UID = own
 		}
+		if !sameInfo(want, info) {
+			s.w.Errorf("%s: message %d is listed as %+v, was %+v: is the UID used twice?", s, n, info, want)
+		}
+		if s.v.renew[l] {
+			s.w.Errorf("%s: message %d came back under the UID that it had, %q", s, n, info.UID)
+		}
+		delete(s.v.renew, l)
 		return l
 	}
 	data, err := readMessage(s.w.ctx, s, n)
@@ -73,6 +81,11 @@ func (s *session) identify(n int, info maildrop.Info) *letter {
 	switch {
 	case l == nil:
 		s.w.Fatalf("%s: message %d was never delivered: %s", s, n, quote(data))
+	case l.info.UID != "" && s.v.comesBack(l):
+		s.v.uids[l] = info.UID
+		delete(s.v.renew, l)
+		s.d.byUID[info.UID] = l
+		return l
 	case l.info.UID != "":
 		s.w.Fatalf("%s: message %d has the UID %q now, had %q", s, n, info.UID, l.info.UID)
 	case info.SMTPUTF8 != l.utf8:
@@ -99,8 +112,12 @@ func (s *session) settle() {
 				s.d.show(l, false)
 			}
 		}
-		if s.v.doubt[l] && !listed {
-			delete(s.v.holds, l)
+		if s.v.doubt[l] {
+			s.v.removed[l] = !listed
+			if !listed {
+				delete(s.v.holds, l)
+				delete(s.v.renew, l)
+			}
 		}
 	}
 	clear(s.v.doubt)
@@ -165,6 +182,7 @@ func (s *session) tryRemove(numbers ...int) ([]maildrop.Outcome, error) {
 		switch {
 		case o == maildrop.Removed:
 			delete(s.v.holds, l)
+			s.v.removed[l] = true
 		case o == maildrop.Unknown, s.w.lost():
 			s.v.doubt[l] = true
 		}

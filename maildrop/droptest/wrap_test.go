@@ -37,6 +37,7 @@ type wrapped struct {
 	dropView func(ctx context.Context, id maildrop.ID, view maildrop.View) error
 	views    func(ctx context.Context, id maildrop.ID) ([]maildrop.View, error)
 	usage    func(ctx context.Context, id maildrop.ID) (int, int64, error)
+	reset    func(ctx context.Context, id maildrop.ID, view maildrop.View, since time.Time) error
 	restart  func() // before the office is restarted
 
 	mu     sync.Mutex
@@ -257,6 +258,13 @@ func (w *wrapped) DropView(ctx context.Context, id maildrop.ID, view maildrop.Vi
 		return w.dropView(ctx, id, view)
 	}
 	return w.Store.DropView(ctx, id, view)
+}
+
+func (w *wrapped) ResetView(ctx context.Context, id maildrop.ID, view maildrop.View, since time.Time) error {
+	if w.reset != nil {
+		return w.reset(ctx, id, view, since)
+	}
+	return w.Store.(maildrop.ViewResetter).ResetView(ctx, id, view, since)
 }
 
 func (w *wrapped) Views(ctx context.Context, id maildrop.ID) ([]maildrop.View, error) {

@@ -89,6 +89,46 @@ var wrongView = []wrong{
 			return info
 		}
 	}},
+	{"resets a view under the UIDs of before", "ResetView", func(w *wrapped) {
+		first := make(map[string]string)
+		w.info = func(s *snapshot, n int, info maildrop.Info) maildrop.Info {
+			data, err := s.raw(context.Background(), n)
+			if err != nil {
+				return info
+			}
+			as := key(s.id, s.view) + data
+			if first[as] == "" {
+				first[as] = info.UID
+			}
+			info.UID = first[as]
+			return info
+		}
+	}},
+	{"resets nothing", "ResetView Random", func(w *wrapped) {
+		w.reset = func(ctx context.Context, id maildrop.ID, view maildrop.View, since time.Time) error {
+			if s := w.latestOf(id, view); s != nil {
+				s.Revoke()
+			}
+			return w.Store.(maildrop.ViewResetter).ResetView(ctx, id, view, time.Now().Add(time.Hour))
+		}
+	}},
+	{"resets for all views", "ResetView Random", func(w *wrapped) {
+		w.reset = func(ctx context.Context, id maildrop.ID, view maildrop.View, since time.Time) error {
+			views, err := w.Store.Views(ctx, id)
+			if err != nil {
+				return err
+			}
+			r := w.Store.(maildrop.ViewResetter)
+			for _, v := range views {
+				if v != view {
+					if err := r.ResetView(ctx, id, v, since); err != nil {
+						return err
+					}
+				}
+			}
+			return r.ResetView(ctx, id, view, since)
+		}
+	}},
 	{"drops a view later", "DropRace DropOpenView Views", func(w *wrapped) {
 		w.dropView = func(ctx context.Context, id maildrop.ID, view maildrop.View) error {
 			if w.note("dropped") == 1 {

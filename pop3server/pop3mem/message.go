@@ -97,7 +97,7 @@ func (s *Store) MessagesIn(id maildrop.ID, name maildrop.View) []Message {
 	}
 	var all []Message
 	for _, m := range v.messages {
-		all = append(all, Message{Info: m.info(), Data: string(m.data), Origin: m.origin})
+		all = append(all, Message{Info: v.info(m), Data: string(m.data), Origin: m.origin})
 	}
 	return all
 }

@@ -52,7 +52,7 @@ func (s *Store) Open(ctx context.Context, id maildrop.ID, name maildrop.View) (m
 		messages: slices.Clone(v.messages), revoked: make(chan struct{}),
 	}
 	for _, m := range snap.messages {
-		snap.infos = append(snap.infos, m.info())
+		snap.infos = append(snap.infos, v.info(m))
 		snap.octets += m.size
 	}
 	v.open = snap
@@ -158,6 +158,7 @@ func (n *snapshot) remove(numbers []int, outcomes []maildrop.Outcome) (kept int,
 			continue
 		}
 		gone[m] = true
+		n.view.removed[m] = true
 		outcomes[i] = maildrop.Removed
 	}
 	n.view.messages = slices.DeleteFunc(n.view.messages, func(m *message) bool { return gone[m] })

@@ -41,6 +41,7 @@ const (
 	OpRemoved  Op = "removed"  // they are removed; an error makes the outcomes Unknown
 	OpAddView  Op = "addview"  // AddView
 	OpDropView Op = "dropview" // DropView
+	OpReset    Op = "reset"    // ResetView
 	OpViews    Op = "views"    // Views
 	OpUsage    Op = "usage"    // Usage
 	OpSignIn   Op = "signin"   // the directory is asked; the maildrop is empty
@@ -74,13 +75,16 @@ type Store struct {
 }
 
 var (
-	_ maildrop.Store     = (*Store)(nil)
-	_ maildrop.Directory = (*Store)(nil)
+	_ maildrop.Store        = (*Store)(nil)
+	_ maildrop.ViewResetter = (*Store)(nil)
+	_ maildrop.ViewCounter  = (*Store)(nil)
+	_ maildrop.Directory    = (*Store)(nil)
 )
 
 // drop is one maildrop.
 type drop struct {
 	arrived int // how many messages ever arrived: the UIDs come from it
+	resets  int // how many messages ever came back: their new UIDs come from it
 	views   map[maildrop.View]*view
 	done    map[string]bool // transactions that were committed
 }
@@ -88,7 +92,22 @@ type drop struct {
 // view is what one device still sees, in order of arrival.
 type view struct {
 	messages []*message
+	removed  map[*message]bool
+	uids     map[*message]string // of those that came back by ResetView
 	open     *snapshot
+}
+
+func newView() *view {
+	return &view{removed: make(map[*message]bool), uids: make(map[*message]string)}
+}
+
+// info returns what the view says of a message.
+func (v *view) info(m *message) maildrop.Info {
+	info := m.info()
+	if uid := v.uids[m]; uid != "" {
+		info.UID = uid
+	}
+	return info
 }
 
 // New returns an empty office. Options may be nil.
@@ -118,7 +137,7 @@ func (s *Store) AddMaildrop(id maildrop.ID) {
 func (s *Store) addMaildrop(id maildrop.ID) {
 	if s.drops[id] == nil {
 		s.drops[id] = &drop{
-			views: map[maildrop.View]*view{maildrop.Classic: {}},
+			views: map[maildrop.View]*view{maildrop.Classic: newView()},
 			done:  make(map[string]bool),
 		}
 	}
@@ -132,9 +151,9 @@ func (s *Store) Restart() *Store {
 	defer s.mu.Unlock()
 	next := &Store{opt: s.opt, drops: make(map[maildrop.ID]*drop), users: s.users, tokens: s.tokens}
 	for id, d := range s.drops {
-		kept := &drop{arrived: d.arrived, views: make(map[maildrop.View]*view), done: make(map[string]bool)}
+		kept := &drop{arrived: d.arrived, resets: d.resets, views: make(map[maildrop.View]*view), done: make(map[string]bool)}
 		for name, v := range d.views {
-			kept.views[name] = &view{messages: slices.Clone(v.messages)}
+			kept.views[name] = &view{messages: slices.Clone(v.messages), removed: maps.Clone(v.removed), uids: maps.Clone(v.uids)}
 		}
 		next.drops[id] = kept
 	}
@@ -199,7 +218,7 @@ func (s *Store) AddView(ctx context.Context, id maildrop.ID, name maildrop.View,
 	if d.views[name] != nil {
 		return maildrop.ErrViewExists
 	}
-	v := new(view)
+	v := newView()
 	for _, m := range d.held() {
 		if !m.arrived.Before(since) {
 			v.messages = append(v.messages, m)
