@@ -49,6 +49,9 @@ func (p collectProgram) run(ctx context.Context, home string, args []string, lim
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return cost{}, ctx.Err()
+	}
 	if ctx.Err() != nil {
 		return cost{}, fmt.Errorf("%s %w: over %v", p.name, errTooLong, limit)
 	}
