@@ -254,6 +254,9 @@ func (d *drop) link(t *temporary, info fsx.Info, size int64, crc uint32, utf8 bo
 			break
 		}
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		d.made = false // Somebody took the directory away: the next delivery makes it.
+	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		// It may have been done all the same.
 		d.unlink(e)

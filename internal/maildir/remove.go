@@ -175,6 +175,9 @@ func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (
 			if err := failed[i]; err != nil {
 				d.store.log.Warn("a removed message is still on the disk", "maildrop", d.id, "file", e.path(), "err", err)
 				stayed = append(stayed, i)
+				if errors.Is(err, errOther) {
+					gone[it.uid] = struct{}{} // as below
+				}
 				continue
 			}
 			if at := d.list.find(e); at >= 0 {
@@ -196,6 +199,9 @@ func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				d.store.log.Warn("a removed message is still on the disk", "maildrop", d.id, "file", e.path(), "err", err)
 				stayed = append(stayed, i)
+				if errors.Is(err, errOther) {
+					gone[it.uid] = struct{}{} // put back from a backup: the next scan learns it anew
+				}
 				continue
 			}
 			gone[it.uid] = struct{}{}
