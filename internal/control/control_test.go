@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 )
@@ -48,6 +50,12 @@ func testMux() Mux {
 // may be looked at after stop.
 func serve(t *testing.T) (dir string, logged *bytes.Buffer, stop func()) {
 	t.Helper()
+	return serveWith(t, func(*Server) {})
+}
+
+// serveWith does so after change has had its way with the server.
+func serveWith(t *testing.T, change func(*Server)) (dir string, logged *bytes.Buffer, stop func()) {
+	t.Helper()
 	dir = filepath.Join(t.TempDir(), strings.Repeat("long-", 20), strings.Repeat("long-", 20))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -57,6 +65,7 @@ func serve(t *testing.T) (dir string, logged *bytes.Buffer, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- s.Serve(ctx) }()
@@ -117,6 +126,36 @@ func TestCalls(t *testing.T) {
 }
 
 // A message that breaks off must not look whole to the handler.
+// fewFiles is a listener that has no descriptor for some connections.
+type fewFiles struct {
+	net.Listener
+	failures atomic.Int32
+}
+
+func (l *fewFiles) Accept() (net.Conn, error) {
+	if l.failures.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return l.Listener.Accept()
+}
+
+// TestNoDescriptorsLeft: that passes, and must not end the server of mail.
+func TestNoDescriptorsLeft(t *testing.T) {
+	dir, logged, stop := serveWith(t, func(s *Server) {
+		few := &fewFiles{Listener: s.listener}
+		few.failures.Store(3)
+		s.listener = few
+	})
+	var got echoResult
+	if err := NewClient(dir).Call(context.Background(), "echo", echoArgs{}, nil, &got); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if n := strings.Count(logged.String(), "trying again"); n != 3 {
+		t.Errorf("%d failures were logged, want 3:\n%s", n, logged)
+	}
+}
+
 func TestBrokenBody(t *testing.T) {
 	dir, _, _ := serve(t)
 	broken := io.MultiReader(strings.NewReader("half a mess"), iotest.ErrReader(errors.New("the pipe broke")))

@@ -32,7 +32,7 @@ const patience = time.Minute
 type Server struct {
 	mux      Mux
 	log      *slog.Logger
-	listener *net.UnixListener
+	listener net.Listener
 	path     string
 	slots    chan struct{}
 	running  sync.WaitGroup
@@ -78,16 +78,29 @@ func (s *Server) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() })
 	defer stop()
 	var failed error
+	var wait time.Duration
 	for {
 		s.slots <- struct{}{}
 		conn, err := s.listener.Accept()
 		if err != nil {
 			<-s.slots
-			if ctx.Err() == nil {
-				failed = fmt.Errorf("control socket: %w", err)
+			if ctx.Err() != nil {
+				break
 			}
-			break
+			if errors.Is(err, net.ErrClosed) {
+				failed = fmt.Errorf("control socket: %w", err)
+				break
+			}
+			// Too many open files and the like pass; mail is served on meanwhile.
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.log.Error("control socket: accept failed; trying again", "error", err, "in", wait)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+			continue
 		}
+		wait = 0
 		s.running.Go(func() {
 			defer func() { <-s.slots }()
 			if s.track(conn, true) {
