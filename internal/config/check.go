@@ -90,6 +90,7 @@ func (l *loader) check() {
 	if _, err := c.ExpireDays(); err != nil {
 		l.problem("expire", "%v", err)
 	}
+	l.checkKeeping()
 	l.checkMaildir()
 	l.checkListen()
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
@@ -201,22 +202,6 @@ func (l *loader) checkAddress(key, flag, address string) {
 	if err != nil {
 		l.problem(key, "%s (%s) is %q; write ADDRESS:PORT, such as 127.0.0.1:9995 or :995", key, flag, address)
 	}
-}
-
-// ExpireDays returns what Expire says: days, or -1 for never; 0 announces
-// nothing.
-func (c *Config) ExpireDays() (int, error) {
-	switch c.Expire {
-	case "":
-		return 0, nil
-	case "never":
-		return -1, nil
-	}
-	n, err := strconv.Atoi(c.Expire)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("expire is %q; it can be \"never\", a number of days such as \"30\", or \"\"", c.Expire)
-	}
-	return n, nil
 }
 
 // MaildirOf returns where the mail of a user is.

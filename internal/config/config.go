@@ -26,7 +26,8 @@ type Config struct {
 	// "never", or "i-accept-that-passwords-travel-in-clear-text".
 	ClearText string `toml:"clear_text"`
 	// Expire is announced as the number of days for which mail is kept: "never",
-	// a number of days, or "" to announce nothing. RFC 2449 section 6.7.
+	// a number of days, or "" to announce what retention guarantees, which is
+	// nothing where it goes by number or size. RFC 2449 section 6.7.
 	Expire string `toml:"expire"`
 	// LoginDelay is the least time between two sign-ins of a user. RFC 2449
 	// section 6.5.
@@ -37,11 +38,23 @@ type Config struct {
 	// TraceUsers are users whose conversations are logged, secrets masked.
 	TraceUsers []string `toml:"trace_users"`
 
+	// KeepRemoved is how long a message that no device holds any more stays in
+	// the holding area, from where undelete brings it back; 0 removes it at once.
+	KeepRemoved Duration `toml:"keep_removed"`
+	// KeepTrace is how long it is remembered what happened to messages: when
+	// they came, and which device retrieved and removed them; 0 is not at all.
+	KeepTrace Duration `toml:"keep_trace"`
+	// SilentDevices is after how long without a sign-in a device holds no mail
+	// back any more; 0 means never.
+	SilentDevices Duration `toml:"silent_devices"`
+
 	Listen   Listen   `toml:"listen"`
 	TLS      TLS      `toml:"tls"`
 	Limits   Limits   `toml:"limits"`
 	Timeouts Timeouts `toml:"timeouts"`
 	Delivery Delivery `toml:"delivery"`
+
+	Retention Retention `toml:"retention"`
 
 	// File is the file that was read, or empty.
 	File string `toml:"-"`
@@ -119,6 +132,17 @@ type Delivery struct {
 	LocalDomains []string `toml:"local_domains"`
 }
 
+// Retention bounds what a user keeps on the server, whatever the devices have
+// collected; 0 means no bound. It is kept every hour, and never takes a message
+// from the listing of a session that is open.
+type Retention struct {
+	// Age is how long a message may stay since it came.
+	Age Duration `toml:"age"`
+	// Messages and Octets are how much may stay: the oldest beyond it go.
+	Messages int  `toml:"messages"`
+	Octets   Size `toml:"octets"`
+}
+
 // Values of ClearText.
 const (
 	ClearTextLoopback   = "loopback"
@@ -133,7 +157,8 @@ func Default() *Config {
 		ClearText: ClearTextLoopback,
 		LogFormat: "text",
 		LogLevel:  "info",
-		Listen:    Listen{POP3S: []string{":995"}},
+		KeepTrace: 90 * day, SilentDevices: 90 * day,
+		Listen: Listen{POP3S: []string{":995"}},
 		Limits: Limits{Sessions: 10_000, Unauthenticated: 1_000, PerAddress: 20, PerUser: 32,
 			Failures: 3, LMTPSessions: 200},
 		Timeouts: Timeouts{

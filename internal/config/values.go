@@ -10,14 +10,22 @@ import (
 	"time"
 )
 
-// Duration is written as in "90s", "10m" or "1h30m".
+// Duration is written as in "90s", "10m", "1h30m" or "90d".
 type Duration time.Duration
+
+const day = Duration(24 * time.Hour)
 
 // UnmarshalText reads a duration.
 func (d *Duration) UnmarshalText(text []byte) error {
+	if days, ok := strings.CutSuffix(string(text), "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			*d = Duration(n) * day
+			return nil
+		}
+	}
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no duration; write it as in \"90s\", \"10m\" or \"1h30m\"", text)
+		return fmt.Errorf("%q is no duration; write it as in \"90s\", \"10m\", \"1h30m\" or \"90d\"", text)
 	}
 	*d = Duration(v)
 	return nil

@@ -1,0 +1,48 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// EXPIRE says what is guaranteed, or nothing. RFC 2449 section 6.7.
+func TestExpireAndRetention(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                           0,
+		"expire = \"30\"":            30,
+		"expire = \"never\"":         -1,
+		"[retention]\nage = \"90d\"": 90,
+		"[retention]\nage = \"36h\"": 1,
+		"[retention]\nage = \"5h\"":  0,
+		"[retention]\nage = \"9d\"\nmessages = 5":     0,
+		"[retention]\noctets = \"1GiB\"":              0,
+		"expire = \"30\"\n[retention]\nage = \"30d\"": 30,
+	} {
+		c, err := Load(write(t, text), Flags{Data: "/d"}, noEnv)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if got, err := c.ExpireDays(); got != want || err != nil {
+			t.Errorf("%q announces %d, want %d, %v", text, got, want, err)
+		}
+	}
+	for _, text := range []string{
+		"expire = \"never\"\n[retention]\nage = \"90d\"",
+		"expire = \"31\"\n[retention]\nage = \"30d\"",
+		"expire = \"1\"\n[retention]\nmessages = 1000",
+		"[retention]\nage = \"-1h\"",
+		"[retention]\nmessages = -1",
+		"keep_removed = \"-1h\"",
+		"keep_removed = \"sevend\"",
+	} {
+		if _, err := Load(write(t, text), Flags{Data: "/d"}, noEnv); err == nil {
+			t.Errorf("%q was taken", text)
+		} else if !strings.Contains(err.Error(), "c.toml:") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
