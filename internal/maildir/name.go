@@ -91,8 +91,9 @@ func digits(s string) (n int64, rest string) {
 	return n, s[i:]
 }
 
-// latest is the last second that a name may speak of: the end of the year 9999.
-const latest = 253402300799
+// latest is the last second that a name may speak of, in the year 2262:
+// nanoseconds have room for no more.
+const latest = 9_223_372_035
 
 // parseName reads the facts from a name.
 func parseName(name string) facts {

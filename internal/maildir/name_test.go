@@ -61,6 +61,17 @@ func TestValidUIDIsThatOfPOP3(t *testing.T) {
 }
 
 // Names go up even when the clock goes back.
+// TestTimesHaveRoom: a second beyond what nanoseconds can say is no time.
+func TestTimesHaveRoom(t *testing.T) {
+	for name, want := range map[string]int64{
+		"9223372035.M999999P1.host": 9223372035_999999000, "9223372036.M1P1.host": 0, "253402300799.M1P1.host": 0,
+	} {
+		if got := parseName(name).time; got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+}
+
 func TestNamesAreMonotone(t *testing.T) {
 	g := names{host: "h", pid: 1}
 	now := time.Unix(1700000000, 0)
