@@ -9,6 +9,7 @@ import (
 	"restante.example/internal/config"
 	"restante.example/internal/control"
 	"restante.example/internal/daemon"
+	"restante.example/pop3"
 )
 
 type deliverCommand struct {
@@ -52,7 +53,7 @@ func (d *deliverCommand) outcome(c *console, results []daemon.Delivered) error {
 		if r.Done {
 			continue
 		}
-		c.warn("not delivered to %s: %s", r.Recipient, r.Reason)
+		c.warn("not delivered to %s: %s", pop3.Printable(r.Recipient), pop3.Printable(r.Reason))
 		switch {
 		case !r.Permanent:
 			code = exitTempfail

@@ -35,6 +35,9 @@ func (p *passwordFlags) get(c *console, name string) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
+		if len(line) == maxPassword {
+			return "", errors.New(c.text("the password is too long; it may have 255 octets"))
+		}
 		return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
 	}
 	return c.askNewPassword(name)

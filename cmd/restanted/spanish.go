@@ -20,6 +20,7 @@ var spanish = texts.Table{
 	// Passwords.
 	"The password of %s is: %s": "La contraseña de %s es: %s",
 	"standard input is no terminal to ask for a password on; use --password-stdin or --generate": "la entrada estándar no es una terminal donde pedir una contraseña; use --password-stdin o --generate",
+	"the password is too long; it may have 255 octets":                                           "la contraseña es demasiado larga; puede tener 255 octetos",
 	"no password was given; nothing was changed":                                                 "no se dio ninguna contraseña; nada ha cambiado",
 	"New password of %s: ": "Nueva contraseña de %s: ",
 	"The same once more: ": "La misma otra vez: ",
