@@ -58,7 +58,7 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 	c.Delivery.Reserve = old.Delivery.Reserve
 	s.config.Store(c)
 	s.cert.Store(source)
-	s.traced.Store(&c.TraceUsers)
+	s.traceUsers(c)
 	s.log.setLevel(c.LogLevel)
 	s.office.configure(c)
 	s.pop3.Reconfigure(s.pop3Options(c, source))

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -256,7 +257,7 @@ func TestReload(t *testing.T) {
 	}
 	next := *c
 	next.ClearText = config.ClearTextNever
-	next.TraceUsers = []string{"ana"}
+	next.TraceUsers = []string{"Ana"}
 	next.TLS.CertFile, next.TLS.KeyFile = filepath.Join(dir, "self-signed.key"), filepath.Join(dir, "self-signed.key")
 	bad := next
 	bad.TLS.KeyFile = filepath.Join(dir, "none")
@@ -269,6 +270,9 @@ func TestReload(t *testing.T) {
 
 	if err := l.server.Reload(func() (*config.Config, error) { return &next, nil }); err != nil {
 		t.Fatal(err)
+	}
+	if got := *l.server.traced.Load(); !slices.Equal(got, []string{"ana"}) {
+		t.Errorf("traced are %q, want the directory's form of the name", got)
 	}
 	old.say("USER ana\r\nPASS secret\r\nQUIT\r\n")
 	old.expect("+OK 0 messages")

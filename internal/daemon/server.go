@@ -54,7 +54,7 @@ type Server struct {
 func Open(ctx context.Context, c *config.Config, log *Log, version string) (*Server, error) {
 	s := &Server{version: version, started: time.Now(), log: log}
 	s.config.Store(c)
-	s.traced.Store(&c.TraceUsers)
+	s.traceUsers(c)
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -127,6 +127,16 @@ func (s *Server) account(name string) string {
 	return name
 }
 
+// traceUsers puts the users of the configuration in force whose conversations
+// are logged.
+func (s *Server) traceUsers(c *config.Config) {
+	names := make([]string, len(c.TraceUsers))
+	for i, name := range c.TraceUsers {
+		names[i] = s.account(name)
+	}
+	s.traced.Store(&names)
+}
+
 // selfSignedDir is where a self-signed certificate is kept.
 func selfSignedDir(c *config.Config) string { return filepath.Join(c.Data, tlsDir) }
 
@@ -189,7 +199,7 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 		Implementation: "restante " + s.version,
 		Logger:         s.log.Logger,
 		Trace: func(name string) bool {
-			return name != "" && slices.Contains(*s.traced.Load(), name)
+			return name != "" && slices.Contains(*s.traced.Load(), s.account(name))
 		},
 		OnSignIn: func(i pop3server.SessionInfo) {
 			s.office.directory.NoteSignIn(i.Maildrop, i.View, i.Remote)
