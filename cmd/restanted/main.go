@@ -37,17 +37,19 @@ func main() {
 type commands struct {
 	Help helpFlag `short:"h" help:"Show help."`
 
-	Demo     demoCommand     `cmd:"" help:"Show mail delivered and collected on this machine, without any settings."`
-	Serve    serveCommand    `cmd:"" help:"Run the server."`
-	User     userCommands    `cmd:"" help:"Add, change, list and remove users."`
-	Device   deviceCommands  `cmd:"" help:"Passwords for the devices of a user, each of which collects all mail."`
-	Alias    aliasCommands   `cmd:"" help:"Names that lead to users."`
-	CatchAll catchAllCommand `cmd:"" name:"catch-all" help:"Who gets the mail for a domain that nobody else gets."`
-	Deliver  deliverCommand  `cmd:"" help:"Take in the message on standard input."`
-	Check    checkCommand    `cmd:"" name:"check-config" help:"Report all that is wrong with the configuration."`
-	Status   statusCommand   `cmd:"" help:"Show who is signed in, and counts."`
-	Trace    traceCommand    `cmd:"" name:"trace-session" help:"Log the conversations of a user, or stop it."`
-	Version  versionCommand  `cmd:"" help:"Show the version."`
+	Demo     demoCommand      `cmd:"" help:"Show mail delivered and collected on this machine, without any settings."`
+	Serve    serveCommand     `cmd:"" help:"Run the server."`
+	User     userCommands     `cmd:"" help:"Add, change, list and remove users."`
+	Device   deviceCommands   `cmd:"" help:"Passwords for the devices of a user, each of which collects all mail."`
+	Alias    aliasCommands    `cmd:"" help:"Names that lead to users."`
+	CatchAll catchAllCommand  `cmd:"" name:"catch-all" help:"Who gets the mail for a domain that nobody else gets."`
+	Deliver  deliverCommand   `cmd:"" help:"Take in the message on standard input."`
+	Check    checkCommand     `cmd:"" name:"check-config" help:"Report all that is wrong with the configuration."`
+	Status   statusCommand    `cmd:"" help:"Show who is signed in, and counts."`
+	Undelete undeleteCommand  `cmd:"" help:"Bring back mail that was removed."`
+	Mail     mailTraceCommand `cmd:"" name:"trace" help:"Tell where the mail of a user went."`
+	Trace    traceCommand     `cmd:"" name:"trace-session" help:"Log the conversations of a user, or stop it."`
+	Version  versionCommand   `cmd:"" help:"Show the version."`
 }
 
 // errHelp ends the parsing once help has been shown.

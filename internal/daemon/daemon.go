@@ -101,6 +101,7 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 
 // configure puts the limits of a configuration in force.
 func (o *Office) configure(c *config.Config) {
+	o.store.rules.Store(rulesOf(c))
 	o.intake.Store(intake.New(o.store, recipients{o.directory, quotaOf(c)}, &intake.Options{MaxSize: int64(c.Delivery.MaxMessage)}))
 }
 
@@ -113,6 +114,7 @@ func (o *Office) Mux() control.Mux {
 	o.userOperations(m)
 	o.aliasOperations(m)
 	o.deviceOperations(m)
+	o.keepingOperations(m)
 	control.Handle(m, OpDeliver, o.deliver)
 	return m
 }

@@ -38,6 +38,9 @@ func (s *Server) sweep(ctx context.Context, all bool) error {
 	if !all {
 		return s.office.store.Sweep(ctx, nil)
 	}
+	if err := s.office.silence(ctx, time.Duration(s.config.Load().SilentDevices)); err != nil {
+		s.log.Error("devices that have been silent for long still hold mail back; it is tried again", "error", err)
+	}
 	users, err := s.office.directory.List(ctx)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"restante.example/internal/config"
 	"restante.example/internal/fsx"
@@ -26,7 +27,9 @@ type store struct {
 	homes    *homes
 	// heal makes a view that a password opens and that is missing.
 	heal func(context.Context, maildrop.ID, maildrop.View) error
-	data fsx.FS
+	// rules say how long mail is kept.
+	rules atomic.Pointer[maildrop.Rules]
+	data  fsx.FS
 	// mail is the directory that the Maildirs are in: that of the data, or where
 	// the fixed part of the template leads; mailBase is its path.
 	mail     fsx.FS
@@ -50,7 +53,9 @@ func openStore(c *config.Config, h *homes, log *slog.Logger) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.maildirs = maildir.New(maildir.Options{Locate: s.locate, Host: c.Hostname, Reserve: reserve, Logger: log})
+	s.rules.Store(rulesOf(c))
+	keep := func(context.Context, maildrop.ID) (maildrop.Rules, error) { return *s.rules.Load(), nil }
+	s.maildirs = maildir.New(maildir.Options{Locate: s.locate, Rules: keep, Host: c.Hostname, Reserve: reserve, Logger: log})
 	s.Store = withFaults(s.maildirs)
 	return s, nil
 }
