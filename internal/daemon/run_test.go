@@ -78,7 +78,11 @@ func begin(t *testing.T, c *config.Config) (Ready, *life) {
 	ctx, stop := context.WithCancel(context.Background())
 	hurry, now := context.WithCancel(context.Background())
 	l.hurry = now
-	go func() { l.ended <- server.Serve(ctx, hurry) }()
+	closed := make(chan struct{})
+	go func() {
+		l.ended <- server.Serve(ctx, hurry)
+		close(closed)
+	}()
 	go func() {
 		for range l.signals {
 			stop()
@@ -88,6 +92,7 @@ func begin(t *testing.T, c *config.Config) (Ready, *life) {
 		stop()
 		now()
 		close(l.signals)
+		<-closed // it saves what it has learnt
 	})
 	return ready, l
 }
