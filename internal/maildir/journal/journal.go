@@ -152,9 +152,15 @@ func (j *Journal) write(data []byte, flush bool) error {
 	}
 	if err == nil {
 		_, err = f.Write(data)
-	}
-	if err == nil && flush {
-		err = f.Sync()
+		if err == nil && flush {
+			err = f.Sync()
+		}
+		if err != nil {
+			// The records were not accepted, so a process that is killed before
+			// Rewrite comes to it must not leave them to the next one. Whether the
+			// disk has them stays unknown, and so does not depend on this error.
+			_ = f.Truncate(j.size)
+		}
 	}
 	if e := f.Close(); err == nil {
 		err = e

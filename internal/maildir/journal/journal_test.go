@@ -172,6 +172,34 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// TestKillAtTheFence: what was not accepted is not there for the process that
+// comes after one that was killed, before it could write the journal anew.
+func TestKillAtTheFence(t *testing.T) {
+	for _, kind := range []memfs.Kind{memfs.Write, memfs.Sync} {
+		m := memfs.New(memfs.Options{})
+		j, _ := open(t, m)
+		if err := j.Append(rec("first")); err != nil {
+			t.Fatal(err)
+		}
+		m.Inject(func(op memfs.Op) *memfs.Fault {
+			if op.Kind == kind {
+				return &memfs.Fault{Err: syscall.EIO, Octets: 1 << 20, Done: kind == memfs.Sync}
+			}
+			return nil
+		})
+		if err := j.Append(rec("refused")); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("%v: %v", kind, err)
+		}
+		if err := j.Rewrite([]Record{rec("first")}); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("%v: %v", kind, err)
+		}
+		m.Inject(nil)
+		if _, got := open(t, m); !slices.Equal(got, []string{"7:first"}) {
+			t.Errorf("%v: %q", kind, got)
+		}
+	}
+}
+
 func TestNoteIsNotFlushed(t *testing.T) {
 	m := memfs.New(memfs.Options{})
 	j, _ := open(t, m)
