@@ -192,10 +192,7 @@ func (d *drop) name(ctx context.Context, t *temporary, size int64, crc uint32, u
 	}
 	e, err := d.link(t, info, size, crc, utf8)
 	if err == nil {
-		if d.pending == nil {
-			d.pending = make(map[string]struct{})
-		}
-		d.pending[e.name] = struct{}{}
+		d.hide(e.name)
 	}
 	d.give()
 	if err != nil {
@@ -264,13 +261,37 @@ func (d *drop) link(t *temporary, info fsx.Info, size int64, crc uint32, utf8 bo
 	return e, err
 }
 
-// unlink takes back the name of a message that was not accepted.
+// hide keeps a file in new out of every list, under the lock.
+func (d *drop) hide(name string) {
+	if d.pending == nil {
+		d.pending = make(map[string]struct{})
+	}
+	d.pending[name] = struct{}{}
+}
+
+// unlink takes back the name of a message that was not accepted. When that
+// fails, as it may without a free descriptor, the name is hidden and refresh
+// tries again: the sender will, and the message must not be there twice.
 func (d *drop) unlink(e entry) {
 	d.change(func() {
-		if err := d.place.Mail.Remove(d.place.Maildir + "/" + e.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			d.store.log.Error("a message that was not accepted cannot be removed", "maildrop", d.id, "file", e.path(), "err", err)
+		err := d.place.Mail.Remove(d.place.Maildir + "/" + e.path())
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			delete(d.pending, e.name)
+			return
 		}
+		d.store.log.Error("a message that was not accepted cannot be removed yet", "maildrop", d.id, "file", e.path(), "err", err)
+		d.hide(e.name)
+		d.refused = append(d.refused, e)
 	})
+}
+
+// unlinkRefused tries again what unlink could not do.
+func (d *drop) unlinkRefused() {
+	again := d.refused
+	d.refused = nil
+	for _, e := range again {
+		d.unlink(e)
+	}
 }
 
 // flushNew makes the names in new durable, together with others who want that.

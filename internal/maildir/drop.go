@@ -35,6 +35,7 @@ type drop struct {
 	stale   bool
 	scanned time.Time
 	pending map[string]struct{}
+	refused []entry // of them, those that are still to be taken away
 	// unlinked holds those of the going messages whose files this process has
 	// removed: one that is there again was put back by somebody.
 	unlinked map[string]struct{}

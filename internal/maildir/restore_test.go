@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"restante.example/internal/fsx"
+	"restante.example/internal/fsx/memfs"
 	"restante.example/maildrop"
 )
 
@@ -79,4 +81,40 @@ func TestDirectoryTakenAway(t *testing.T) {
 		}
 		equal(t, texts(t, s), want)
 	})
+}
+
+// TestRefusedDeliveryStaysAway: a delivery whose directory could not be
+// flushed is refused, and does not come up later because its name could not be
+// taken back at once either.
+func TestRefusedDeliveryStaysAway(t *testing.T) {
+	c := newClock()
+	f := memfs.New(memfs.Options{Clock: c.Now})
+	s := storeOn(t, f, c.Now)
+	deliver(t, s, "one")
+	f.Inject(func(op memfs.Op) *memfs.Fault {
+		if op.Kind == memfs.Remove || op.Kind == memfs.SyncDir {
+			return &memfs.Fault{Err: syscall.EMFILE}
+		}
+		return nil
+	})
+	d, err := s.Deliver(context.Background(), maildrop.Envelope{}, []maildrop.Target{{Maildrop: "u"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write([]byte("refused")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(context.Background())[0]; err == nil {
+		t.Fatal("it was accepted without a flush")
+	}
+	later(c.Now)
+	equal(t, texts(t, s), []string{"one\r\n"})
+	f.Inject(nil)
+	later(c.Now)
+	equal(t, texts(t, s), []string{"one\r\n"})
+	deliver(t, s, "two")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, texts(t, storeOn(t, f, c.Now)), []string{"one\r\n", "two\r\n"})
 }

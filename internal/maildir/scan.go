@@ -19,6 +19,7 @@ func (d *drop) refresh(ctx context.Context) error {
 	if err := d.load(ctx); err != nil {
 		return err
 	}
+	d.unlinkRefused()
 	full := d.stale || d.stamps[0].racy || d.stamps[1].racy || d.store.since(d.scanned) >= rescanAfter
 	if !full {
 		for i, dir := range []string{"new", "cur"} {

@@ -259,6 +259,7 @@ func (s *Store) evict(id maildrop.ID) {
 	d.refs++
 	s.mu.Unlock()
 	d.lock <- struct{}{}
+	d.unlinkRefused()
 	if d.loaded {
 		d.finish(context.Background())
 		d.saveIndex()
