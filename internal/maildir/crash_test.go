@@ -37,6 +37,8 @@ type office struct {
 	// ever taken in is then in a view or in the holding area.
 	rules *maildrop.Rules
 	taken map[string]bool
+	// silent views need not show what others remove.
+	silent map[maildrop.View]bool
 	// problem is the first broken promise.
 	problem string
 	crashes int
@@ -49,7 +51,7 @@ type sight struct {
 }
 
 func newOffice(t *testing.T, wrong faults) *office {
-	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[sight]string{}, old: map[sight]bool{}, taken: map[string]bool{},
+	o := &office{t: t, clock: newClock(), wrong: wrong, uid: map[sight]string{}, old: map[sight]bool{}, taken: map[string]bool{}, silent: map[maildrop.View]bool{},
 		must: map[maildrop.View]map[string]bool{"": {}}, may: map[maildrop.View]map[string]bool{"": {}}}
 	o.disk = memfs.New(memfs.Options{Clock: o.clock.Now})
 	o.start()
@@ -118,7 +120,7 @@ func (o *office) look(s *Store) string {
 				return fmt.Sprintf("view %q: %s: %v", view, uid, err)
 			case seen[text]:
 				return fmt.Sprintf("view %q shows %q twice", view, text)
-			case !o.must[view][text] && !o.may[view][text]:
+			case !o.known(view, text):
 				return fmt.Sprintf("view %q shows %q", view, text)
 			}
 			for known, u := range o.uid {
@@ -131,14 +133,25 @@ func (o *office) look(s *Store) string {
 			}
 			seen[text], found[text] = true, true
 		}
-		for text := range o.must[view] {
-			if !seen[text] {
+		for text, must := range o.must[view] {
+			if must && !seen[text] {
 				return fmt.Sprintf("view %q does not show %q", view, text)
 			}
 		}
 	}
 	if o.rules == nil {
 		return ""
+	}
+	views, err := s.Views(context.Background(), "u")
+	if err != nil {
+		return err.Error()
+	}
+	for _, view := range views {
+		if o.must[view] == nil {
+			for _, text := range textsIn(o.t, s, view) {
+				found[text] = true
+			}
+		}
 	}
 	for _, text := range heldTexts(o.t, s) {
 		if found[text] && !o.may[""][text] && len(o.must) == 1 {
@@ -154,6 +167,12 @@ func (o *office) look(s *Store) string {
 	return ""
 }
 
+// known reports whether a view may show a message.
+func (o *office) known(view maildrop.View, text string) bool {
+	_, must := o.must[view][text]
+	return must || o.may[view][text]
+}
+
 func (o *office) deliver(text string) {
 	o.crashing("deliver "+text, func() {
 		for v := range o.must {
@@ -163,7 +182,7 @@ func (o *office) deliver(text string) {
 			o.t.Fatal(err)
 		}
 		for v := range o.must {
-			o.must[v][text+"\r\n"] = true
+			o.must[v][text+"\r\n"] = !o.silent[v]
 		}
 		o.taken[text+"\r\n"] = true
 	})
@@ -182,6 +201,7 @@ func (o *office) session(view maildrop.View, remove ...int) {
 	o.crashing(fmt.Sprintf("remove %v from view %q", remove, view), func() {
 		sn := openView(o.t, o.store, view)
 		defer sn.Close()
+		delete(o.silent, view)
 		var chosen []string
 		for n := 1; n <= sn.Len(); n++ {
 			text, err := readAll(sn, n)
@@ -193,6 +213,7 @@ func (o *office) session(view maildrop.View, remove ...int) {
 				o.problem = fmt.Sprintf("%q had the UID %s and has %s", text, was, sn.Info(n).UID)
 			}
 			o.uid[as] = sn.Info(n).UID
+			o.must[view][text] = true
 			if slices.Contains(remove, n) {
 				chosen = append(chosen, text)
 			}
@@ -213,28 +234,33 @@ func (o *office) session(view maildrop.View, remove ...int) {
 // again notes that a view will show a message under a new UID.
 func (o *office) again(view maildrop.View, text string) {
 	as := sight{view, text}
-	if uid := o.uid[as]; uid != "" {
+	if uid := o.uid[as]; uid != "" && !o.may[view][text] {
 		o.old[sight{view, uid}] = true
-		delete(o.uid, as)
 	}
+	delete(o.uid, as)
 }
 
-// reset lets a view show everything again that another one still holds.
+// reset lets a view show everything again that another one still holds; with
+// "*" any other may.
 func (o *office) reset(view, other maildrop.View) {
 	o.crashing(fmt.Sprintf("reset view %q", view), func() {
-		back := maps.Clone(o.must[other])
-		for text := range o.must[view] {
-			delete(back, text)
+		back := map[string]bool{}
+		for v := range o.must {
+			for text := range o.must[v] {
+				if (other == v || other == "*") && !o.must[view][text] {
+					back[text] = true
+				}
+			}
 		}
 		for text := range back {
-			o.may[view][text] = true
 			o.again(view, text)
+			o.may[view][text] = true
 		}
 		if err := o.store.ResetView(context.Background(), "u", view, time.Time{}); err != nil {
 			o.t.Fatal(err)
 		}
 		for text := range back {
-			o.must[view][text] = true
+			o.must[view][text] = !o.silent[view] && other != "*"
 		}
 	})
 }

@@ -81,27 +81,36 @@ func frame(data []byte) (r Record, flushed int64, length int) {
 // never confirmed. It returns a *DamageError when something that had been
 // confirmed cannot be read.
 func Scan(data []byte, apply func(Record) error) (end int64, err error) {
+	end, _, err = scan(data, apply)
+	return end, err
+}
+
+// scan is Scan, and returns how much of the file is known to be durable too.
+// The rest may be in the memory of the system only, when a program that wrote
+// it without flushing has ended and the system has not.
+func scan(data []byte, apply func(Record) error) (end, durable int64, err error) {
 	if len(data) < prologue || string(data[:len(fileMagic)]) != fileMagic ||
 		crc32.Checksum(data[:prologue-4], castagnoli) != binary.LittleEndian.Uint32(data[prologue-4:]) {
 		// The prologue is flushed before the file gets its name, so it is never torn.
-		return 0, &DamageError{}
+		return 0, 0, &DamageError{}
 	}
 	sealed := binary.LittleEndian.Uint64(data[len(fileMagic):])
 	at := prologue
 	for at < len(data) {
-		r, _, length := frame(data[at:])
+		r, flushed, length := frame(data[at:])
 		if length == 0 {
 			break
 		}
 		if err := apply(r); err != nil {
-			return int64(at), err
+			return int64(at), durable, err
 		}
+		durable = max(durable, flushed)
 		at += length
 	}
 	if uint64(at) < sealed || confirmedLater(data, at) {
-		return int64(at), &DamageError{Offset: int64(at)}
+		return int64(at), durable, &DamageError{Offset: int64(at)}
 	}
-	return int64(at), nil
+	return int64(at), min(max(durable, int64(sealed)), int64(at)), nil
 }
 
 // confirmedLater reports whether a frame behind an unreadable place says that

@@ -75,7 +75,7 @@ func Open(f fsx.FS, name string, apply func(Record) error) (*Journal, error) {
 		return nil, fmt.Errorf("journal %s: %w", name, err)
 	}
 	j.exists = true
-	end, err := Scan(data, apply)
+	end, durable, err := scan(data, apply)
 	if err != nil {
 		j.fenced = err
 		if damage := (*DamageError)(nil); errors.As(err, &damage) {
@@ -83,7 +83,7 @@ func Open(f fsx.FS, name string, apply func(Record) error) (*Journal, error) {
 		}
 		return j, err
 	}
-	j.size, j.flushed = end, end
+	j.size, j.flushed = end, durable
 	if end < int64(len(data)) {
 		// The torn end is cut by writing the file anew, never in place.
 		j.fenced = fmt.Errorf("journal %s: %w", name, errTorn)

@@ -262,3 +262,38 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// What a program noted before it ended may still be in memory only: a record
+// that is appended after a restart does not say that it was durable.
+func TestNoteBeforeRestart(t *testing.T) {
+	for seed := range uint64(50) {
+		f := memfs.New(memfs.Options{})
+		none := func(Record) error { return nil }
+		j, err := Open(f, "j", none)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(j.Append(Record{1, []byte("one")}), j.Append(Record{1, []byte("two")}), j.Note(Record{2, []byte("noted")})); err != nil {
+			t.Fatal(err)
+		}
+		if j, err = Open(f, "j", none); err != nil {
+			t.Fatal(err)
+		}
+		f.Inject(func(op memfs.Op) *memfs.Fault {
+			if op.Kind == memfs.Sync {
+				return &memfs.Fault{Err: errors.New("the power is off")}
+			}
+			return nil
+		})
+		if err := j.Append(Record{1, []byte("three")}); err == nil {
+			t.Fatal("it was flushed")
+		}
+		var got []string
+		if _, err := Open(f.Crash(memfs.Torn(seed)), "j", func(r Record) error { got = append(got, string(r.Data)); return nil }); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if len(got) < 2 || got[0] != "one" || got[1] != "two" {
+			t.Errorf("seed %d: %q", seed, got)
+		}
+	}
+}
