@@ -279,17 +279,17 @@ func TestNoteBeforeRestart(t *testing.T) {
 		if j, err = Open(f, "j", none); err != nil {
 			t.Fatal(err)
 		}
-		f.Inject(func(op memfs.Op) *memfs.Fault {
+		var disk *memfs.FS
+		f.Before(func(op memfs.Op) {
 			if op.Kind == memfs.Sync {
-				return &memfs.Fault{Err: errors.New("the power is off")}
+				disk = f.Crash(memfs.Torn(seed)) // the power goes off here
 			}
-			return nil
 		})
-		if err := j.Append(Record{1, []byte("three")}); err == nil {
-			t.Fatal("it was flushed")
+		if err := j.Append(Record{1, []byte("three")}); err != nil || disk == nil {
+			t.Fatal(err, disk)
 		}
 		var got []string
-		if _, err := Open(f.Crash(memfs.Torn(seed)), "j", func(r Record) error { got = append(got, string(r.Data)); return nil }); err != nil {
+		if _, err := Open(disk, "j", func(r Record) error { got = append(got, string(r.Data)); return nil }); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		if len(got) < 2 || got[0] != "one" || got[1] != "two" {
