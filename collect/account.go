@@ -187,6 +187,8 @@ var (
 	ErrNotFiled = errors.New("not filed")
 	// ErrQuit: the server did not confirm the deletions; they are repeated.
 	ErrQuit = errors.New("the deletions were not confirmed and will be repeated")
+	// ErrDelete: the server refused DELE; it is asked again.
+	ErrDelete = errors.New("not everything could be deleted on the server; the next run tries again")
 	// ErrExpires: the server deletes what was retrieved (EXPIRE 0).
 	ErrExpires = errors.New("this server deletes messages once they have been retrieved (EXPIRE 0); they cannot be left there")
 )

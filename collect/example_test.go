@@ -62,8 +62,8 @@ func ExampleRun() {
 	}
 	// Output:
 	// 2 to collect
-	// a message of 63 octets
-	// a message of 63 octets
+	// a message of 73 octets
+	// a message of 73 octets
 	// 2 filed, 0 known, <nil>
 	// 0 filed, 2 known, <nil>
 }

@@ -186,7 +186,7 @@ func (s *server) serve(conn net.Conn) {
 
 // text makes a message; the same n gives the same text.
 func text(n int) string {
-	return fmt.Sprintf("From: a@example.org\r\nSubject: letter %d\r\n\r\n.first line\r\nbody %d\r\n", n, n)
+	return fmt.Sprintf("From: a@example.org\r\nMessage-ID: <%d@example.org>\r\n\r\n.first line\r\nbody %d\r\n", n, n)
 }
 
 func letters(from, to int) (list []letter) {

@@ -18,17 +18,23 @@ import (
 // date. With again true another session makes sense.
 func (s *session) finish(ctx context.Context) (again bool, err error) {
 	victims, due := s.victims()
-	if slices.ContainsFunc(s.rows, func(w *row) bool { return w.retrieved && !s.complete(w) }) {
-		// After RETR and a clean QUIT some servers hide or delete a message
-		// without any DELE, so QUIT must not be said while one is not safe.
-		// behaviours.md, Client 10; RFC 2449 section 6.7, EXPIRE 0.
-		s.log.Info("leaving without QUIT, because not everything that was retrieved is filed", "account", s.a.ID)
+	if s.unsafe() {
+		if err := s.remember(ctx); err != nil {
+			return false, &fatalError{err}
+		}
 		return len(victims) > 0 || s.changed, nil
 	}
-	marked, err := s.delete(ctx, victims)
+	marked, refusal, err := s.delete(ctx, victims)
 	if err != nil {
 		return ctx.Err() == nil, err
 	}
+	if s.unsafe() { // the comparison has shown a message that is new
+		return true, nil
+	}
+	if refusal != nil {
+		s.report.Warnings = append(s.report.Warnings, fmt.Errorf("%w: %w", ErrDelete, refusal))
+	}
+	left := len(marked) < len(victims)
 	err = s.c.Quit(ctx)
 	if err != nil && len(marked) > 0 {
 		// mail-safety.md, Collecting 3.
@@ -39,7 +45,18 @@ func (s *session) finish(ctx context.Context) (again bool, err error) {
 		s.report.Deleted += len(marked)
 		s.tell(Event{Kind: EventDeleted, Messages: len(marked)})
 	}
-	return s.changed, s.settle(ctx, marked, confirmed, due)
+	return s.changed, s.settle(ctx, marked, confirmed, left, due)
+}
+
+// unsafe reports whether QUIT must not be said: after RETR and a clean QUIT
+// some servers hide or delete a message without any DELE.
+// behaviours.md, Client 10; RFC 2449 section 6.7, EXPIRE 0.
+func (s *session) unsafe() bool {
+	unsafe := slices.ContainsFunc(s.rows, func(w *row) bool { return w.retrieved && !s.complete(w) })
+	if unsafe {
+		s.log.Info("leaving without QUIT, because not everything that was retrieved is filed", "account", s.a.ID)
+	}
+	return unsafe
 }
 
 // victims returns the rows to be deleted now, and when there may be more.
@@ -68,17 +85,18 @@ func (s *session) victims() (list []*row, due time.Time) {
 	return list, due
 }
 
-// delete marks messages deleted and returns those that the server marked.
+// delete marks messages deleted and returns those that the server marked, and
+// its last refusal.
 //
 // A message that was collected in an earlier session is looked at again first:
 // an id that names another message by now must not cost that one its life.
-func (s *session) delete(ctx context.Context, victims []*row) ([]*row, error) {
+func (s *session) delete(ctx context.Context, victims []*row) (marked []*row, refusal, err error) {
 	if err := s.verify(ctx, victims); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	victims = slices.DeleteFunc(victims, func(w *row) bool { return !w.verified })
-	if len(victims) == 0 {
-		return nil, nil
+	victims = slices.DeleteFunc(slices.Clone(victims), func(w *row) bool { return !w.verified })
+	if len(victims) == 0 || s.unsafe() {
+		return nil, nil, nil
 	}
 	byNumber := index(victims)
 	var numbers iter.Seq[int] = func(yield func(int) bool) {
@@ -88,22 +106,22 @@ func (s *session) delete(ctx context.Context, victims []*row) ([]*row, error) {
 			}
 		}
 	}
-	var marked []*row
 	for n, err := range s.c.DeleAll(ctx, numbers) {
 		switch {
 		case refused(err):
 			s.log.Warn("DELE refused", "account", s.a.ID, "number", n, "error", err)
+			refusal = err
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		default:
 			marked = append(marked, byNumber[n])
 		}
 	}
-	return marked, nil
+	return marked, refusal, nil
 }
 
 // verify compares what was filed in earlier sessions with what is there: the
-// header by TOP, or where that does not answer the question, all of it by RETR.
+// header by TOP if it has a Message-ID, else all of it by RETR.
 func (s *session) verify(ctx context.Context, victims []*row) error {
 	var doubt []*row
 	for _, w := range victims {
@@ -114,7 +132,7 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 	if len(doubt) == 0 {
 		return nil
 	}
-	err := s.tops(ctx, doubt, func(w *row, header Hash, _ int64) { w.verified = header == w.entry.Header })
+	err := s.tops(ctx, doubt, func(w *row, seen header) { w.verified = seen.named && seen.hash == w.entry.Header })
 	if err != nil {
 		return err
 	}
@@ -153,7 +171,7 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 			if err := s.ledger.put(context.WithoutCancel(ctx), w.entry); err != nil {
 				return err
 			}
-			w.entry = nil
+			w.entry, w.retrieved = nil, true
 			s.changed = true
 		}
 	}
@@ -161,8 +179,8 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 }
 
 // settle writes down what is gone, what is absent, and whether this listing
-// leaves anything to do.
-func (s *session) settle(ctx context.Context, marked []*row, confirmed bool, due time.Time) error {
+// leaves anything to do. With left, not all that may go was deleted.
+func (s *session) settle(ctx context.Context, marked []*row, confirmed, left bool, due time.Time) error {
 	s.count()
 	changes, forget := Changes{}, time.Time{}
 	if s.report.Left == 0 && !s.changed {
@@ -183,7 +201,7 @@ func (s *session) settle(ctx context.Context, marked []*row, confirmed bool, due
 		}
 	}
 	marks := Marks{Last: s.stillLast()}
-	if s.report.Left == 0 && !s.changed && len(marked) == 0 {
+	if s.report.Left == 0 && !s.changed && len(marked) == 0 && !left {
 		marks.Settled, marks.Due = s.digest, earlier(due, forget)
 	}
 	if !sameMarks(marks, s.ledger.marks) {
@@ -199,22 +217,27 @@ func (s *session) settle(ctx context.Context, marked []*row, confirmed bool, due
 	return nil
 }
 
-// stillLast returns the ids that have broken connections and are not filed yet.
+// mostLast is how many messages are remembered to come last.
+const mostLast = 1000
+
+// stillLast returns the ids of messages that have broken connections, or that
+// failed, and are not filed yet: a destination that refuses the first few is
+// left alone, and at the next run those behind them must have their turn.
 func (s *session) stillLast() []string {
 	var list []string
 	for _, w := range s.rows {
-		if w.uid == "" || s.complete(w) {
+		if w.uid == "" || s.complete(w) || len(list) == mostLast {
 			continue
 		}
-		if s.suspects[w.key] > 0 || slices.Contains(s.ledger.marks.Last, w.uid) {
+		if s.suspects[w.key] > 0 || s.failed(w) || slices.Contains(s.ledger.marks.Last, w.uid) {
 			list = append(list, w.uid)
 		}
 	}
 	return list
 }
 
-// remember writes down which message broke the connection, so that the next
-// run leaves it for the end. mail-safety.md, Collecting 5.
+// remember writes down which messages failed or broke the connection, so that
+// the next run leaves them for the end. mail-safety.md, Collecting 5.
 func (s *session) remember(ctx context.Context) error {
 	last := s.stillLast()
 	if slices.Equal(last, s.ledger.marks.Last) {

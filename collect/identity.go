@@ -22,6 +22,9 @@ var flagFields = [][]byte{
 // longestFlagField bounds what is looked at to tell a field from its name.
 const longestFlagField = len("x-imapbase:")
 
+// idField is the field that no two messages share.
+var idField = []byte("message-id:")
+
 // identity computes what a message is recognised by, from its octets in wire
 // form. It passes the header line by line and the body in whole pieces.
 type identity struct {
@@ -32,6 +35,7 @@ type identity struct {
 	known  bool   // the beginning of this line has been judged
 	begin  []byte // of a line that is not judged yet
 	octets int64
+	named  bool // the header has a Message-ID
 }
 
 func newIdentity() *identity {
@@ -83,6 +87,7 @@ func (d *identity) judge() {
 	}
 	if c := d.begin[0]; c != ' ' && c != '\t' { // else it continues the field above
 		d.skip = false
+		d.named = d.named || bytes.EqualFold(d.begin, idField)
 		for _, f := range flagFields {
 			if len(d.begin) >= len(f) && bytes.EqualFold(d.begin[:len(f)], f) {
 				d.skip = true

@@ -91,12 +91,12 @@ func (g *retriever) full(ctx context.Context, rows []*row) error {
 		case refused(err):
 			g.fail(w, err)
 		case err != nil:
-			g.lost(ctx, w, err)
+			g.lost(ctx, w, false, err)
 			return err
 		default:
 			w.retrieved = true
 			if err := g.take(ctx, w, m); err != nil {
-				g.lost(ctx, w, err)
+				g.lost(ctx, w, true, err)
 				return err
 			}
 		}
@@ -122,11 +122,11 @@ func (g *retriever) headers(ctx context.Context, rows []*row) error {
 		case refused(err):
 			g.fail(w, err)
 		case err != nil:
-			g.lost(ctx, w, err)
+			g.lost(ctx, w, false, err)
 			return err
 		default:
 			if err := g.take(ctx, w, m); err != nil {
-				g.lost(ctx, w, err)
+				g.lost(ctx, w, true, err)
 				return err
 			}
 		}
@@ -134,9 +134,14 @@ func (g *retriever) headers(ctx context.Context, rows []*row) error {
 	return nil
 }
 
-// lost blames a message for the end of the connection, unless we ended it.
-func (g *retriever) lost(ctx context.Context, w *row, err error) {
-	if w == nil || ctx.Err() != nil || errors.Is(err, pop3client.ErrPipelining) && g.messages == 0 && !g.opt.NoPipelining {
+// lost blames a message for the end of the connection, unless we ended it, or
+// others came before and nothing of this one: there are servers that close
+// after each message.
+func (g *retriever) lost(ctx context.Context, w *row, begun bool, err error) {
+	switch {
+	case w == nil, ctx.Err() != nil, !begun && g.messages > 0:
+		return
+	case errors.Is(err, pop3client.ErrPipelining) && g.messages == 0 && !g.opt.NoPipelining:
 		return
 	}
 	g.broke(w, err)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ const (
 	// maxFruitless is how many sessions in a row may break without a message
 	// having been filed before the rest is left for the next Run.
 	maxFruitless = 10
+	// slowFruitless is how many of them a session counts as that ended because
+	// the server was silent: each has cost a whole Timeout.
+	slowFruitless = 3
 	// maxStrikes is how many messages in a row a destination may refuse before
 	// it is left alone.
 	maxStrikes = 5
@@ -111,8 +115,14 @@ func (r *run) sessions(ctx context.Context) error {
 		}
 		if r.report.Filed+r.report.Recognised > before {
 			fruitless = 0
-		} else if fruitless++; fruitless > maxFruitless {
-			return cmp.Or(err, error(pop3client.ErrBroken))
+		} else {
+			fruitless++
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				fruitless += slowFruitless - 1
+			}
+			if fruitless > maxFruitless {
+				return cmp.Or(err, error(pop3client.ErrBroken))
+			}
 		}
 		wait := time.Duration(fruitless) * pause
 		if r.report.LoginDelay > 0 {
@@ -149,7 +159,7 @@ func (r *run) session(ctx context.Context) (again bool, err error) {
 	}
 	s := &session{run: r, c: c}
 	if again, err := s.collect(ctx); err != nil || again {
-		if errors.Is(err, pop3client.ErrPipelining) && s.fresh == 0 && !r.opt.NoPipelining {
+		if errors.Is(err, pop3client.ErrPipelining) && (s.fresh <= 1 || errors.Is(err, os.ErrDeadlineExceeded)) && !r.opt.NoPipelining {
 			r.log.Warn("the server may fail at pipelining, going on without", "account", r.a.ID, "error", err)
 			r.opt.NoPipelining = true
 		}

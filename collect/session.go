@@ -120,6 +120,9 @@ func (s *session) look(ctx context.Context) error {
 			line = append(append(append(line, ':'), r.UID...), '\n')
 			sum.Write(line)
 		}
+		if err := s.tooMany(); err != nil {
+			return err
+		}
 	}
 	s.report.Offered = len(s.rows)
 	if s.noUID || len(s.rows) != s.messages {
@@ -131,6 +134,17 @@ func (s *session) look(ctx context.Context) error {
 	}
 	fmt.Fprintf(sum, "keep %v max %d %t\n", s.a.Keep, s.a.MaxSize, s.a.HeaderOnly)
 	s.digest = Hash(sum.Sum(nil))
+	return nil
+}
+
+// manyRows is how many messages are believed in although STAT has told of fewer.
+const manyRows = 200_000
+
+// tooMany ends a listing without end before it takes all the memory.
+func (s *session) tooMany() error {
+	if limit := max(manyRows, 2*s.messages); len(s.rows) > limit {
+		return &pop3client.LimitError{What: "listing", Limit: int64(limit)}
+	}
 	return nil
 }
 
@@ -156,6 +170,9 @@ func (s *session) sizes(ctx context.Context) error {
 			w := &row{number: r.Number, announced: r.Size}
 			byNumber[r.Number] = w
 			s.rows = append(s.rows, w)
+			if err := s.tooMany(); err != nil {
+				return err
+			}
 		default:
 			byNumber[r.Number].announced = r.Size
 		}
@@ -249,9 +266,9 @@ func (s *session) nameByHeader(ctx context.Context) error {
 	if len(nameless) == 0 || !known {
 		return nil
 	}
-	return s.tops(ctx, nameless, func(w *row, header Hash, octets int64) {
-		if octets > 0 {
-			w.uid = headerUID(header)
+	return s.tops(ctx, nameless, func(w *row, seen header) {
+		if seen.octets > 0 {
+			w.uid = headerUID(seen.hash)
 		}
 	})
 }
@@ -277,8 +294,8 @@ func (s *session) doubtIDs(ctx context.Context) error {
 		return nil
 	}
 	moved := false
-	check := func(w *row, header Hash, octets int64) {
-		if octets > 0 && header != w.entry.Header {
+	check := func(w *row, seen header) {
+		if seen.octets > 0 && seen.hash != w.entry.Header {
 			moved = true
 			s.ledger.unclaim(w)
 		}
@@ -294,8 +311,15 @@ func (s *session) doubtIDs(ctx context.Context) error {
 	return s.tops(ctx, slices.DeleteFunc(known, func(w *row) bool { return w.entry == nil }), check)
 }
 
-// tops asks for headers and hands their hashes to found. Refusals are passed over.
-func (s *session) tops(ctx context.Context, rows []*row, found func(w *row, header Hash, octets int64)) error {
+// header is what TOP told of a message.
+type header struct {
+	hash   Hash
+	octets int64
+	named  bool // it has a Message-ID
+}
+
+// tops asks for headers and hands them to found. Refusals are passed over.
+func (s *session) tops(ctx context.Context, rows []*row, found func(w *row, seen header)) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -305,8 +329,8 @@ func (s *session) tops(ctx context.Context, rows []*row, found func(w *row, head
 		if err := copyAll(id, m, buf); err != nil {
 			return err
 		}
-		_, header, octets := id.result()
-		found(w, header, octets)
+		_, hash, octets := id.result()
+		found(w, header{hash, octets, id.named})
 		return nil
 	}
 	// One is asked for alone: a server without TOP may hang up on a row of

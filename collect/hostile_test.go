@@ -1,0 +1,130 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package collect_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"restante.example/collect"
+	"restante.example/pop3client"
+)
+
+// A header without a Message-ID says too little about whose body it is.
+// mail-safety.md, Collecting 6.
+func TestIDNamesAnotherMessageWithTheSameHeader(t *testing.T) {
+	message := func(body string) string { return "Subject: report\r\n\r\n" + body + "\r\n" }
+	s := &server{mail: []letter{{uid: "1", text: message("monday")}, {uid: "2", text: message("sunday")}}}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	s.mail[0].text = message("friday")
+	a.Keep.Delete = true
+	for range 2 {
+		run(t, a, &j)
+	}
+	got := b.counts()
+	for _, day := range []string{"monday", "sunday", "friday"} {
+		if got[message(day)] != 1 {
+			t.Errorf("%s: %d times", day, got[message(day)])
+		}
+	}
+	if len(s.mail) != 0 {
+		t.Errorf("left: %v", s.mail)
+	}
+	// The comparison retrieved friday, which was not filed yet: QUIT would have
+	// hidden it at some servers. The first and the last two sessions say it.
+	if n, quits := s.sessions, s.commands("QUIT"); quits != n-1 {
+		t.Errorf("%d QUIT in %d sessions", quits, n)
+	}
+}
+
+func TestRefusedDeleIsRepeated(t *testing.T) {
+	s := &server{mail: letters(1, 3), answer: map[string]string{"DELE 2": "-ERR busy\r\n"}}
+	var b box
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	a.Keep.Delete = true
+	s.answer["DELE 1"], s.answer["DELE 3"] = s.answer["DELE 2"], s.answer["DELE 2"]
+	if r := run(t, a, &j); r.Deleted != 0 || len(r.Warnings) != 1 || !errors.Is(r.Warnings[0], collect.ErrDelete) {
+		t.Errorf("%+v", r)
+	}
+	s.answer = nil
+	if r := run(t, a, &j); r.Deleted != 3 || len(s.mail) != 0 {
+		t.Errorf("%+v, left %v", r, s.mail)
+	}
+	b.expect(t, upTo(3)...)
+}
+
+// A destination that refuses the first few messages for good is left alone
+// after them; at the next run the others have their turn.
+func TestRefusedMessagesLetOthersPass(t *testing.T) {
+	s := &server{mail: letters(1, 20)}
+	b := box{fail: func(_ collect.Message, text string) error {
+		if slices.ContainsFunc(letters(1, 8), func(l letter) bool { return l.text == text }) {
+			return errors.New("not this one")
+		}
+		return nil
+	}}
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	for range 3 {
+		run(t, a, &j)
+	}
+	b.expect(t, upTo(20)[8:]...)
+}
+
+func TestServerThatClosesAfterEachMessage(t *testing.T) {
+	for _, noPipe := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &server{mail: letters(1, 25), noPipe: noPipe, answer: make(map[string]string)}
+			for n := range 25 {
+				s.answer[fmt.Sprint("RETR ", n+1)] = "+OK\r\n" + stuff(text(n+1)) + ".\r\n<cut>"
+			}
+			var b box
+			a := account(s, b.destination("box"))
+			if r := run(t, a, new(collect.Memory)); !r.Complete() {
+				t.Errorf("pipelining %t: %+v", !noPipe, r)
+			}
+			b.expect(t, upTo(25)...)
+			s.wait.Wait()
+		})
+	}
+}
+
+// STAT has told of three messages.
+func TestListingWithoutEnd(t *testing.T) {
+	for _, command := range []string{"UIDL", "LIST"} {
+		var rows strings.Builder
+		for n := range 250_000 {
+			fmt.Fprintf(&rows, "%d %d\r\n", n+1, n+1)
+		}
+		s := &server{mail: letters(1, 3), answer: map[string]string{command: "+OK\r\n" + rows.String() + "<cut>"}}
+		var b box
+		_, err := collect.Run(t.Context(), account(s, b.destination("box")), new(collect.Memory))
+		if !errors.Is(err, pop3client.ErrLimit) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
+// Each silence costs a whole Timeout.
+func TestSilentServerIsGivenUpSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{mail: letters(1, 30), answer: make(map[string]string)}
+		for n := range 30 {
+			s.answer[fmt.Sprint("RETR ", n+1)] = "+OK\r\n"
+		}
+		var b box
+		if _, err := collect.Run(t.Context(), account(s, b.destination("box")), new(collect.Memory)); err == nil || s.sessions > 5 {
+			t.Errorf("%d sessions, %v", s.sessions, err)
+		}
+		s.wait.Wait()
+	})
+}
