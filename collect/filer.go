@@ -213,7 +213,7 @@ func (f *filer) identify(a *arrival) bool {
 		f.changed = true
 		return false
 	}
-	w.verified = true
+	w.verified, f.seen[w.entry.ID] = true, true
 	return true
 }
 

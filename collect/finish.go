@@ -121,7 +121,8 @@ func (s *session) delete(ctx context.Context, victims []*row) (marked []*row, re
 }
 
 // verify compares what was filed in earlier sessions with what is there: the
-// header by TOP if it has a Message-ID, else all of it by RETR.
+// header by TOP if it has a Message-ID or this run has seen the rest, else all
+// of it by RETR.
 func (s *session) verify(ctx context.Context, victims []*row) error {
 	var doubt []*row
 	for _, w := range victims {
@@ -132,7 +133,9 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 	if len(doubt) == 0 {
 		return nil
 	}
-	err := s.tops(ctx, doubt, func(w *row, seen header) { w.verified = seen.named && seen.hash == w.entry.Header })
+	err := s.tops(ctx, doubt, func(w *row, seen header) {
+		w.verified = (seen.named || s.seen[w.entry.ID]) && seen.hash == w.entry.Header
+	})
 	if err != nil {
 		return err
 	}
@@ -162,7 +165,7 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 		content, _, octets := id.result()
 		switch {
 		case content == w.entry.Content:
-			w.verified = true
+			w.verified, s.seen[w.entry.ID] = true, true
 		case octets == 0:
 			s.log.Warn("message not deleted, nothing came of it", "account", s.a.ID, "number", m.Number)
 		default:

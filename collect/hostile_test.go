@@ -85,14 +85,22 @@ func TestServerThatClosesAfterEachMessage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &server{mail: letters(1, 25), noPipe: noPipe, answer: make(map[string]string)}
 			for n := range 25 {
-				s.answer[fmt.Sprint("RETR ", n+1)] = "+OK\r\n" + stuff(text(n+1)) + ".\r\n<cut>"
+				// Without a Message-ID, so that TOP alone does not tell for DELE.
+				s.mail[n].text = strings.ReplaceAll(s.mail[n].text, "Message-ID", "Subject")
+				s.answer[fmt.Sprint("RETR ", n+1)] = "+OK\r\n" + stuff(s.mail[n].text) + ".\r\n<cut>"
 			}
 			var b box
+			var j collect.Memory
 			a := account(s, b.destination("box"))
-			if r := run(t, a, new(collect.Memory)); !r.Complete() {
-				t.Errorf("pipelining %t: %+v", !noPipe, r)
+			for _, policy := range []collect.Keep{{}, {Delete: true}} {
+				a.Keep = policy
+				if r := run(t, a, &j); !r.Complete() {
+					t.Errorf("pipelining %t: %+v", !noPipe, r)
+				}
 			}
-			b.expect(t, upTo(25)...)
+			if n := len(b.counts()); n != 25 || len(b.keys) != 25 || len(s.mail) != 0 {
+				t.Errorf("pipelining %t: %d, %d times, left %v", !noPipe, n, len(b.keys), s.mail)
+			}
 			s.wait.Wait()
 		})
 	}

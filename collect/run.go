@@ -20,7 +20,7 @@ import (
 
 const (
 	// maxFruitless is how many sessions in a row may break without a message
-	// having been filed before the rest is left for the next Run.
+	// having come whole before the rest is left for the next Run.
 	maxFruitless = 10
 	// slowFruitless is how many of them a session counts as that ended because
 	// the server was silent: each has cost a whole Timeout.
@@ -50,6 +50,7 @@ type run struct {
 	opt     pop3client.Options
 	ledger  *ledger
 	report  *Report
+	seen    map[int64]bool // entries whose content this run has seen on the server
 
 	mu       sync.Mutex // guards what follows and targets' fields: filing runs beside retrieving
 	problems map[string]Problem
@@ -87,7 +88,7 @@ func newRun(a *Account, j Journal) (*run, error) {
 	}
 	r := &run{
 		a: a, journal: j, log: a.Log, now: a.Now, opt: a.Options, report: &Report{},
-		problems: make(map[string]Problem), suspects: make(map[string]int),
+		problems: make(map[string]Problem), suspects: make(map[string]int), seen: make(map[int64]bool),
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -108,12 +109,12 @@ func newRun(a *Account, j Journal) (*run, error) {
 // sessions signs in as often as it takes.
 func (r *run) sessions(ctx context.Context) error {
 	for fruitless := 0; ; {
-		before := r.report.Filed + r.report.Recognised
+		before := len(r.seen)
 		again, err := r.session(ctx)
 		if !again {
 			return err
 		}
-		if r.report.Filed+r.report.Recognised > before {
+		if len(r.seen) > before {
 			fruitless = 0
 		} else {
 			fruitless++
