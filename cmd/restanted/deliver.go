@@ -21,8 +21,9 @@ type deliverCommand struct {
 // Help is shown below the flags.
 func (deliverCommand) Help() string {
 	return `The exit status is 0 when the message is safe with every recipient, 67 when there is no such user,
-65 when it is too large or an address is none, 75 when the mail server should try again (also when a maildrop or
-the disk is full, or the configuration wrong), 64 when the command line is wrong.
+65 when it is too large or an address is none, 69 when a maildrop is full and delivery.over_quota is "refuse",
+75 when the mail server should try again (also when a maildrop or the disk is
+full, or the configuration wrong), 64 when the command line is wrong.
 
 Example: restanted deliver -f bob@example.net ana@example.org --data ~/mail < message.eml`
 }
@@ -59,6 +60,8 @@ func (d *deliverCommand) outcome(c *console, results []daemon.Delivered) error {
 			code = exitTempfail
 		case code == 0 && r.NoUser:
 			code = exitNoUser
+		case code == 0 && r.OverQuota:
+			code = exitFull
 		case code == 0:
 			code = exitData
 		}

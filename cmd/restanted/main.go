@@ -25,6 +25,7 @@ const (
 	exitUsage    = 64 // EX_USAGE: the command line is wrong
 	exitData     = 65 // EX_DATAERR: the message is too large, or an address is no address
 	exitNoUser   = 67 // EX_NOUSER: there is no such recipient
+	exitFull     = 69 // EX_UNAVAILABLE: the maildrop is full, for ever; not 73, which some senders try again
 	exitTempfail = 75 // EX_TEMPFAIL: try again later
 	exitConfig   = 78 // EX_CONFIG: the configuration is wrong
 )

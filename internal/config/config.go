@@ -123,6 +123,8 @@ type Delivery struct {
 	// no quota of their own; 0 means no limit.
 	QuotaMessages int  `toml:"quota_messages"`
 	QuotaOctets   Size `toml:"quota_octets"`
+	// OverQuota is what is done with mail for a user whose quota is used up.
+	OverQuota string `toml:"over_quota"`
 	// Detail separates a name from what its owner may put behind it, as in
 	// ana+lists@example.org; "" switches that off.
 	Detail string `toml:"detail"`
@@ -142,6 +144,13 @@ type Retention struct {
 	Messages int  `toml:"messages"`
 	Octets   Size `toml:"octets"`
 }
+
+// Values of Delivery.OverQuota: the sender tries again later, or is told at once
+// that it is for ever.
+const (
+	OverQuotaDefer  = "defer"
+	OverQuotaRefuse = "refuse"
+)
 
 // Values of ClearText.
 const (
@@ -167,6 +176,6 @@ func Default() *Config {
 			TakeOver: Duration(time.Minute),
 			Drain:    Duration(20 * time.Second),
 		},
-		Delivery: Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+"},
+		Delivery: Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+", OverQuota: OverQuotaDefer},
 	}
 }

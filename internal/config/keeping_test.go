@@ -38,6 +38,7 @@ func TestExpireAndRetention(t *testing.T) {
 		"[retention]\nmessages = -1",
 		"keep_removed = \"-1h\"",
 		"keep_removed = \"sevend\"",
+		"[delivery]\nover_quota = \"bounce\"",
 	} {
 		if _, err := Load(write(t, text), Flags{Data: "/d"}, noEnv); err == nil {
 			t.Errorf("%q was taken", text)

@@ -102,7 +102,9 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 // configure puts the limits of a configuration in force.
 func (o *Office) configure(c *config.Config) {
 	o.store.rules.Store(rulesOf(c))
-	o.intake.Store(intake.New(o.store, recipients{o.directory, quotaOf(c)}, &intake.Options{MaxSize: int64(c.Delivery.MaxMessage)}))
+	o.intake.Store(intake.New(o.store, recipients{o.directory, quotaOf(c)}, &intake.Options{
+		MaxSize: int64(c.Delivery.MaxMessage), RefuseOverQuota: c.Delivery.OverQuota == config.OverQuotaRefuse,
+	}))
 }
 
 // Close closes the store and the directory.

@@ -111,6 +111,14 @@ func TestQuotaOfTheConfiguration(t *testing.T) {
 	if d := deliver(); d.Done || d.Permanent || d.Reason != "over quota" {
 		t.Errorf("the second: %+v", d)
 	}
+	next := *c
+	next.Delivery.OverQuota = config.OverQuotaRefuse
+	if err := l.server.Reload(func() (*config.Config, error) { return &next, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if d := deliver(); d.Done || !d.Permanent || !d.OverQuota || d.Reason != "over quota" {
+		t.Errorf("the third: %+v", d)
+	}
 }
 
 // A template that would mix the mail of two users refuses the second.

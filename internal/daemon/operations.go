@@ -206,9 +206,11 @@ type Delivered struct {
 	// Done is true when the message is durable there.
 	Done bool `json:"done"`
 	// Permanent is true when trying again without a change is useless, and
-	// NoUser when that is because there is no such recipient.
+	// NoUser when that is because there is no such recipient, OverQuota when it
+	// is because its maildrop is full.
 	Permanent bool   `json:"permanent,omitempty"`
 	NoUser    bool   `json:"no_user,omitempty"`
+	OverQuota bool   `json:"over_quota,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 }
 
@@ -217,7 +219,8 @@ func (o *Office) deliver(ctx context.Context, a DeliverArgs, body io.Reader) ([]
 	refused := func(recipient string, err error) Delivered {
 		class := intake.ClassOf(err)
 		o.log.Warn("not delivered", "recipient", recipient, "sender", a.Sender, "reason", class.String(), "error", err)
-		return Delivered{Recipient: recipient, Permanent: class.Permanent(), NoUser: class == intake.NoUser, Reason: class.String()}
+		return Delivered{Recipient: recipient, Permanent: class.Permanent(), NoUser: class == intake.NoUser,
+			OverQuota: class == intake.OverQuotaRefused, Reason: class.String()}
 	}
 	all := func(err error) []Delivered {
 		list := make([]Delivered, len(a.Recipients))

@@ -27,6 +27,8 @@ const (
 	TooLarge
 	// OverQuota: the recipient's maildrop is full.
 	OverQuota
+	// OverQuotaRefused: it is full, and Options.RefuseOverQuota says for ever.
+	OverQuotaRefused
 	// NoSpace: the store is full.
 	NoSpace
 	// TooMany: the transaction would make too many copies.
@@ -48,7 +50,7 @@ func (c Class) String() string {
 		return "bad address"
 	case TooLarge:
 		return "too large"
-	case OverQuota:
+	case OverQuota, OverQuotaRefused:
 		return "over quota"
 	case NoSpace:
 		return "no space"
@@ -61,7 +63,9 @@ func (c Class) String() string {
 }
 
 // Permanent reports whether trying again without a change is useless.
-func (c Class) Permanent() bool { return c == NoUser || c == BadAddress || c == TooLarge }
+func (c Class) Permanent() bool {
+	return c == NoUser || c == BadAddress || c == TooLarge || c == OverQuotaRefused
+}
 
 // Error says why a recipient, or a whole transaction, was refused.
 type Error struct {
@@ -99,10 +103,12 @@ func ClassOf(err error) Class {
 }
 
 // classOf sorts what a store answers.
-func classOf(err error) Class {
+func (in *Intake) classOf(err error) Class {
 	switch {
 	case err == nil:
 		return Delivered
+	case errors.Is(err, maildrop.ErrQuota) && in.opts.RefuseOverQuota:
+		return OverQuotaRefused
 	case errors.Is(err, maildrop.ErrQuota):
 		return OverQuota
 	case errors.Is(err, maildrop.ErrNoSpace):

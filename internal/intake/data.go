@@ -59,7 +59,7 @@ func (t *Transaction) Data(ctx context.Context, r io.Reader) ([]Result, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return t.refuse(0, classOf(err), err), nil
+		return t.refuse(0, t.intake.classOf(err), err), nil
 	}
 	defer delivery.Abort() // which does nothing after Commit
 	octets, class, err := t.copy(ctx, delivery, r)
@@ -103,7 +103,7 @@ func (t *Transaction) copy(ctx context.Context, w io.Writer, r io.Reader) (int64
 		}
 		if n > 0 {
 			if _, err := w.Write(buf[:n]); err != nil {
-				return octets, classOf(err), err
+				return octets, t.intake.classOf(err), err
 			}
 		}
 		if readErr == io.EOF {
@@ -133,7 +133,7 @@ func (t *Transaction) results(octets int64, answers []error) []Result {
 		for _, at := range r.targets {
 			list[i].Maildrops = append(list[i].Maildrops, t.targets[at].Maildrop)
 			if answers[at] != nil {
-				list[i].Err = worse(list[i].Err, r.address, answers[at])
+				list[i].Err = t.intake.worse(list[i].Err, r.address, answers[at])
 			}
 		}
 	}
@@ -143,10 +143,10 @@ func (t *Transaction) results(octets int64, answers []error) []Result {
 // worse returns the error that decides between what was there and what comes:
 // one after which the sender tries again wins over one for ever, so that no copy
 // is given up.
-func worse(there error, address string, comes error) error {
+func (in *Intake) worse(there error, address string, comes error) error {
 	var e *Error
 	if !errors.As(comes, &e) {
-		e = &Error{Class: classOf(comes), Err: comes}
+		e = &Error{Class: in.classOf(comes), Err: comes}
 	}
 	if there != nil && (e.Class.Permanent() || !ClassOf(there).Permanent()) {
 		return there

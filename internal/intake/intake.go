@@ -26,6 +26,9 @@ type Options struct {
 	// MaxTargets is how many copies one transaction may make, aliases expanded;
 	// 0 means 1,000.
 	MaxTargets int
+	// RefuseOverQuota refuses mail over a quota for ever, so that its sender is
+	// told at once, instead of letting the sender try again.
+	RefuseOverQuota bool
 }
 
 // Intake begins transactions. Its methods may be called by any number of
@@ -154,7 +157,7 @@ func (t *Transaction) AddRecipient(ctx context.Context, address string) error {
 			}
 			if err := t.intake.checkQuota(ctx, f, t.env.Size); err != nil {
 				undo()
-				return refuse(classOf(err), err)
+				return refuse(t.intake.classOf(err), err)
 			}
 			at = len(t.targets)
 			t.index[key] = at

@@ -221,6 +221,26 @@ func TestSizeLimit(t *testing.T) {
 	}
 }
 
+// Over quota is for ever where that is wished, before the message and after it.
+func TestOverQuotaRefused(t *testing.T) {
+	office := pop3mem.New(nil)
+	office.AddUser("ana", "")
+	must(t, office.SetLimits("ana", pop3mem.Limits{Quota: maildrop.Quota{Octets: 100}}))
+	for refuse, want := range map[bool]Class{false: OverQuota, true: OverQuotaRefused} {
+		in := New(office, office, &Options{RefuseOverQuota: refuse})
+		results, err := begin(t, in, "", "ana").Data(t.Context(), strings.NewReader(strings.Repeat("x", 100)))
+		must(t, err)
+		if got := ClassOf(results[0].Err); got != want || got.Permanent() != refuse || !errors.Is(results[0].Err, maildrop.ErrQuota) {
+			t.Errorf("refuse %v, after the message: %v, want %v", refuse, results[0].Err, want)
+		}
+		tx, err := in.Begin(Envelope{Size: 101})
+		must(t, err)
+		if err := tx.AddRecipient(t.Context(), "ana"); ClassOf(err) != want {
+			t.Errorf("refuse %v, at the recipient: %v, want %v", refuse, err, want)
+		}
+	}
+}
+
 func TestStoreFailures(t *testing.T) {
 	for _, c := range []struct {
 		op   pop3mem.Op
@@ -274,13 +294,14 @@ func TestAliasIsDeliveredWhenAllAre(t *testing.T) {
 		office.AddMaildrop(id)
 		directory.to["all"] = append(directory.to["all"], maildrop.Recipient{Maildrop: id, Address: "all"})
 	}
-	results, err := begin(t, New(office, directory, nil), "", "all").Data(t.Context(), strings.NewReader("x"))
+	in := New(office, directory, nil)
+	results, err := begin(t, in, "", "all").Data(t.Context(), strings.NewReader("x"))
 	must(t, err)
 	if len(results) != 1 || ClassOf(results[0].Err) != Temporary || len(results[0].Maildrops) != 3 {
 		t.Errorf("results %+v", results)
 	}
-	for _, pair := range [][2]Class{{TooLarge, NoSpace}, {NoSpace, TooLarge}} {
-		err := worse(worse(nil, "a", &Error{Class: pair[0]}), "a", &Error{Class: pair[1]})
+	for _, pair := range [][2]Class{{TooLarge, NoSpace}, {NoSpace, TooLarge}, {OverQuotaRefused, NoSpace}} {
+		err := in.worse(in.worse(nil, "a", &Error{Class: pair[0]}), "a", &Error{Class: pair[1]})
 		if ClassOf(err) != NoSpace {
 			t.Errorf("of %v the class %q decided", pair, ClassOf(err))
 		}

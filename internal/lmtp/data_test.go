@@ -260,6 +260,31 @@ func TestStoreRefusals(t *testing.T) {
 	}
 }
 
+// Mail over a quota is deferred, or refused for ever. RFC 3463 section 3.3.
+func TestOverQuota(t *testing.T) {
+	for refuse, want := range map[bool]string{false: "452 4.2.2", true: "552 5.2.2"} {
+		office := newOffice(nil)
+		if err := office.SetLimits("ana", pop3mem.Limits{Quota: maildrop.Quota{Octets: 100}}); err != nil {
+			t.Fatal(err)
+		}
+		opts := optionsFor(office, 0)
+		opts.Intake = intake.New(office, office, &intake.Options{RefuseOverQuota: refuse})
+		_, dial := start(t, opts)
+		conn := dial()
+		conn.hello(t, "ana", "bob")
+		conn.say(t, "DATA", "354 ")
+		conn.send(t, strings.Repeat("x", 100)+"\r\n.\r\n")
+		conn.want(t, want)
+		conn.want(t, "250 2.1.5")
+		conn.say(t, "MAIL FROM:<> SIZE=101", "250 2.1.0")
+		conn.say(t, "RCPT TO:<ana>", want)
+		conn.say(t, "RCPT TO:<bob>", "250 2.1.5")
+		if n := len(office.Messages("ana")); n != 0 {
+			t.Errorf("%d messages are there", n)
+		}
+	}
+}
+
 // TestDrainIsBounded: a message that goes on for ever is refused and left.
 func TestDrainIsBounded(t *testing.T) {
 	office := newOffice(nil)

@@ -120,6 +120,8 @@ func (s *session) replyClass(class intake.Class) {
 		s.reply(552, "5.3.4", "Message too large")
 	case intake.OverQuota:
 		s.reply(452, "4.2.2", "Mailbox full")
+	case intake.OverQuotaRefused:
+		s.reply(552, "5.2.2", "Mailbox full") // RFC 3463 section 3.3
 	case intake.NoSpace:
 		s.reply(452, "4.3.1", "No space left for mail, try later")
 	case intake.TooMany:
