@@ -48,6 +48,8 @@ type Collector struct {
 	DryRun bool
 	// Now is the clock.
 	Now func() time.Time
+
+	locks destinations.Locks // of all accounts
 }
 
 // DestinationError is one that could not be opened.
@@ -151,7 +153,7 @@ func (c *Collector) destinations(a *accounts.Account) ([]collect.Destination, er
 	}
 	var list []collect.Destination
 	for _, spec := range a.To {
-		d, err := open(spec, destinations.Options{CRLF: a.CRLF, Recipient: a.Recipient, Home: c.Home, Output: c.Output})
+		d, err := open(spec, destinations.Options{CRLF: a.CRLF, Recipient: a.Recipient, Home: c.Home, Output: c.Output, Locks: &c.locks})
 		if err != nil {
 			for _, d := range list {
 				if closer, ok := d.(io.Closer); ok {

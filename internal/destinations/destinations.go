@@ -38,6 +38,9 @@ type Options struct {
 	Timeout time.Duration
 	// Output gets what a program writes; nil drops it.
 	Output io.Writer
+	// Locks are shared by all destinations of a process: locks by fcntl do not
+	// keep a process from itself. nil: there is no other destination.
+	Locks *Locks
 }
 
 // Forms are how a destination is written.
@@ -71,10 +74,13 @@ func Open(spec string, opt Options) (collect.Destination, error) {
 	if opt.Timeout == 0 {
 		opt.Timeout = 5 * time.Minute
 	}
+	if opt.Locks == nil {
+		opt.Locks = new(Locks)
+	}
 	kind, rest, _ := strings.Cut(spec, ":")
 	switch kind {
 	case "pipe":
-		return &pipe{id: spec, command: rest, opt: opt}, nil
+		return &pipe{id: spec, command: rest, opt: opt, wait: time.Second}, nil
 	case "lmtp":
 		return newLMTP(spec, rest, opt)
 	}

@@ -94,6 +94,15 @@ func (d *maildir) File(_ context.Context, items []*collect.Item) {
 	}
 }
 
+// unique is the part of a name that stays: other programs put flags behind it,
+// and fields of their own, such as ",U=" of mbsync.
+func unique(name string) string {
+	if i := strings.IndexAny(name, ",:;!"); i >= 0 {
+		name = name[:i]
+	}
+	return name
+}
+
 // Recover implements collect.Destination. A mail program may have moved the
 // message to cur and added flags behind a colon, or what stands for it on
 // systems that have none.
@@ -109,15 +118,11 @@ func (d *maildir) Recover(_ context.Context, account string, pending []*collect.
 				return err
 			}
 			for _, e := range list {
-				name := e.Name
-				if i := strings.IndexAny(name, ":;!"); i >= 0 {
-					name = name[:i]
-				}
-				there[name] = true
+				there[unique(e.Name)] = true
 			}
 		}
 		for _, p := range pending {
-			p.Filed = there[p.Name]
+			p.Filed = there[unique(p.Name)]
 		}
 	}
 	mine := "R" + tag(account) + "."

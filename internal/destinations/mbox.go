@@ -28,6 +28,7 @@ import (
 type mbox struct {
 	id, path string
 	crlf     bool
+	locks    *Locks
 	lock     *mboxLock
 	file     *os.File
 	waiting  int // prepared messages that were neither filed nor discarded
@@ -38,7 +39,7 @@ type mbox struct {
 var _ collect.Destination = (*mbox)(nil)
 
 func newMbox(id, path string, opt Options) *mbox {
-	return &mbox{id: id, path: path, crlf: opt.CRLF}
+	return &mbox{id: id, path: path, crlf: opt.CRLF, locks: opt.Locks}
 }
 
 func (d *mbox) ID() string  { return d.id }
@@ -105,7 +106,9 @@ func (r *record) seal(m collect.Message) error {
 	if _, err := r.Spool.Write(rest); err != nil {
 		return err
 	}
-	r.from = "From MAILER-DAEMON " + m.Time.UTC().Format("Mon Jan _2 15:04:05 2006") + end
+	// The key tells twins apart that are collected in the same second: after a
+	// crash one must not be taken for the other.
+	r.from = "From restante-" + m.Key[:min(16, len(m.Key))] + " " + m.Time.UTC().Format("Mon Jan _2 15:04:05 2006") + end
 	body, err := r.reader()
 	if err != nil {
 		return err
@@ -174,7 +177,7 @@ func (d *mbox) prepare(ctx context.Context, items []*collect.Item) error {
 
 // open takes the locks and opens the file.
 func (d *mbox) open(ctx context.Context, flag int) error {
-	lock, err := lockMbox(ctx, d.path)
+	lock, err := lockMbox(ctx, d.locks, d.path)
 	if err != nil {
 		return err
 	}
@@ -188,10 +191,19 @@ func (d *mbox) open(ctx context.Context, flag int) error {
 	if err := lock.file(ctx, d.file); err != nil {
 		return err
 	}
+	// Who waits for the lock of a file may get that of one that was replaced.
+	if now, err := os.Stat(d.path); err != nil || !sameFile(now, d.file) {
+		return errors.Join(errReplaced, err)
+	}
 	if isNew {
 		return syncDir(filepath.Dir(d.path))
 	}
 	return nil
+}
+
+func sameFile(info fs.FileInfo, f *os.File) bool {
+	own, err := f.Stat()
+	return err == nil && os.SameFile(info, own)
 }
 
 // padded returns where the next message begins: the end of the file, behind

@@ -196,3 +196,86 @@ func TestMboxLocks(t *testing.T) {
 		t.Errorf("another's lock is gone: %v", err)
 	}
 }
+
+// Twins that come in the same second are two messages, also when only one of
+// them is there after a crash.
+func TestMboxTwins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mbox")
+	d := openAt(t, "mbox:"+path, Options{})
+	const text = "Subject: twin\r\n\r\nbody\r\n"
+	for _, elsewhere := range []string{"", "From x\nA: b\n\nanother program's\n\n"} {
+		first, second := item(t, d, "1", text), item(t, d, "2", text)
+		d.Prepare(t.Context(), []*collect.Item{first, second})
+		pending := []*collect.Pending{{Name: first.Name}, {Name: second.Name}}
+		d.File(t.Context(), []*collect.Item{first})
+		second.Staged.Discard() // never written
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(elsewhere+string(data)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Recover(t.Context(), "a", pending); err != nil || !pending[0].Filed || pending[1].Filed {
+			t.Errorf("filed %t and %t, %v", pending[0].Filed, pending[1].Filed, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Where no dotlock can be made, two accounts of one process still take turns.
+func TestMboxOfTwoAccounts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mbox")
+	var locks Locks
+	one := openAt(t, "mbox:"+path, Options{Locks: &locks})
+	two := openAt(t, "mbox:"+path, Options{Locks: &locks})
+	first := item(t, one, "1", "Subject: one\r\n\r\n")
+	one.Prepare(t.Context(), []*collect.Item{first})
+	// As in a directory that belongs to others.
+	if err := os.Remove(path + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	second := item(t, two, "2", "Subject: two\r\n\r\n")
+	two.Prepare(ctx, []*collect.Item{second})
+	if !errors.Is(second.Err, context.Canceled) {
+		t.Fatalf("both are at it: %v", second.Err)
+	}
+	one.File(t.Context(), []*collect.Item{first})
+	second = item(t, two, "2", "Subject: two\r\n\r\n")
+	file(t, two, second)
+	if list := parseMbox(t, path); first.Err != nil || len(list) != 2 {
+		t.Errorf("%v, %q", first.Err, list)
+	}
+}
+
+func TestMboxReplacedMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mbox")
+	if err := os.WriteFile(path, []byte("From x\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	same := func() bool {
+		info, err := os.Stat(path)
+		return err == nil && sameFile(info, f)
+	}
+	if !same() {
+		t.Error("it is the same file")
+	}
+	if err := os.WriteFile(path+".new", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Skip("needs a system that replaces open files; run on Unix")
+	}
+	if same() {
+		t.Error("it is another file")
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -18,16 +20,55 @@ const (
 	lockStale = 15 * time.Minute // after which a lock of an unknown owner is broken
 )
 
-var errMboxLocked = errors.New("locked by another program")
+var (
+	errMboxLocked = errors.New("locked by another program")
+	errReplaced   = errors.New("another program has just replaced the file")
+)
 
-// mboxLock is the lock of an mbox file: path.lock, which programs on several
-// machines can see, and a lock by fcntl.
-type mboxLock struct {
-	dot string // empty where the directory does not let us make one
+// Locks keeps the destinations of one process from filing into the same mbox
+// at the same time. The zero value is ready.
+type Locks struct {
+	mu   sync.Mutex
+	held map[string]bool
 }
 
-// lockMbox takes the dotlock.
-func lockMbox(ctx context.Context, path string) (*mboxLock, error) {
+func (l *Locks) try(path string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[path] {
+		return false
+	}
+	if l.held == nil {
+		l.held = make(map[string]bool)
+	}
+	l.held[path] = true
+	return true
+}
+
+func (l *Locks) release(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, path)
+}
+
+// mboxLock is the lock of an mbox file: among the destinations of this
+// process, path.lock, which programs on several machines can see, and a lock
+// by fcntl.
+type mboxLock struct {
+	locks *Locks
+	path  string
+	dot   string // empty where the directory does not let us make one
+}
+
+// lockMbox takes the lock in this process and the dotlock.
+func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error) {
+	l := &mboxLock{locks: locks, path: path}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		l.path = real
+	}
+	if err := retry(ctx, func() (bool, error) { return locks.try(l.path), nil }); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	dot := path + ".lock"
 	err := retry(ctx, func() (bool, error) {
 		f, err := os.OpenFile(dot, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -41,12 +82,14 @@ func lockMbox(ctx context.Context, path string) (*mboxLock, error) {
 		return true, errors.Join(err, f.Close())
 	})
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly) {
-		return &mboxLock{}, nil // as in /var/mail for those who are not in its group
+		return l, nil // as in /var/mail for those who are not in its group
 	}
 	if err != nil {
+		locks.release(l.path)
 		return nil, fmt.Errorf("%s: %w", dot, err)
 	}
-	return &mboxLock{dot: dot}, nil
+	l.dot = dot
+	return l, nil
 }
 
 // file takes the lock by fcntl. It ends when the file is closed.
@@ -59,6 +102,7 @@ func (l *mboxLock) unlock() {
 		// One that stays is found stale, by its process.
 		_ = os.Remove(l.dot)
 	}
+	l.locks.release(l.path)
 }
 
 // retry calls try until it succeeds or fails, or nobody would wait longer.

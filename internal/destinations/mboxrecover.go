@@ -71,12 +71,25 @@ func (d *mbox) Recover(ctx context.Context, account string, pending []*collect.P
 	if err := d.file.Sync(); err != nil {
 		return err
 	}
+	behind := int64(-1)
 	for _, p := range pending {
-		filed, err := d.judge(places[p])
+		where := places[p]
+		if where.offset == behind {
+			behind += where.length
+			continue
+		}
+		filed, err := d.judge(where)
 		if err != nil {
 			return err
 		}
 		p.Filed = filed
+		if info, err := d.file.Stat(); err != nil {
+			return err
+		} else if !filed && info.Size() == where.offset {
+			// The file ends where this one should begin, so those that were to
+			// follow are not there, and need no search through all of it.
+			behind = where.offset + where.length
+		}
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type pipe struct {
 	id      string
 	command string
 	opt     Options
+	wait    time.Duration // for the output of a program that has ended
 	buf     []byte
 }
 
@@ -71,7 +72,8 @@ func (d *pipe) run(ctx context.Context, it *collect.Item) error {
 	if runtime.GOOS == "windows" {
 		cmd = exec.CommandContext(ctx, "cmd", "/C", d.command)
 	}
-	cmd.WaitDelay = 10 * time.Second
+	ownGroup(cmd)
+	cmd.WaitDelay = d.wait
 	var said tail
 	cmd.Stdin, cmd.Stderr, cmd.Stdout = body, &said, d.opt.Output
 	if d.opt.Output != nil {
@@ -79,11 +81,11 @@ func (d *pipe) run(ctx context.Context, it *collect.Item) error {
 	}
 	cmd.Env = append(os.Environ(), "RESTANTE_KEY="+it.Message.Key, "RESTANTE_ACCOUNT="+it.Message.Account)
 	err = cmd.Run()
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
+		return nil // in the second case what it started holds its output
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("the program took longer than %v", d.opt.Timeout)
-	}
-	if err == nil {
-		return nil
 	}
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -73,5 +74,26 @@ func TestPipeFailures(t *testing.T) {
 	want := strings.Join(wanted(t, false), "")
 	if err != nil || len(data) != len(want)-len(wanted(t, false)[2]) {
 		t.Errorf("%d octets, %v", len(data), err)
+	}
+}
+
+// What a program started may hold its output and live on; the message is its.
+func TestPipeThatLeavesSomebodyBehind(t *testing.T) {
+	needShell(t)
+	pid := filepath.Join(t.TempDir(), "pid")
+	d := openAt(t, "pipe:cat >/dev/null; sleep 600 & echo $! > "+pid, Options{Output: new(bytes.Buffer)})
+	d.(*pipe).wait = 1
+	it := item(t, d, "k", "Subject: x\r\n\r\n")
+	d.Prepare(t.Context(), []*collect.Item{it})
+	d.File(t.Context(), []*collect.Item{it})
+	if it.Err != nil {
+		t.Error(it.Err)
+	}
+	text, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("/bin/sh", "-c", "kill "+string(text)).CombinedOutput(); err != nil {
+		t.Errorf("%v %s", err, out)
 	}
 }
