@@ -23,6 +23,7 @@ type userCommands struct {
 	Disable userDisable `cmd:"" help:"Bar a user from signing in; mail is still taken in."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled user sign in again."`
 	Quota   userQuota   `cmd:"" help:"Change what a user may hold."`
+	Retain  userRetain  `cmd:"" name:"retention" help:"Change how long a user's mail may stay."`
 	Remove  userRemove  `cmd:"" help:"Remove a user; the mail stays on the disk."`
 }
 

@@ -21,7 +21,7 @@ func (l *loader) checkKeeping() {
 		l.problem("retention.messages", "retention.messages is negative; 0 means no bound")
 	}
 	days, err := c.expireDays()
-	guaranteed := c.guaranteed()
+	guaranteed := c.Retention.guaranteed()
 	switch {
 	case err != nil:
 		l.problem("expire", "%v", err)
@@ -33,10 +33,10 @@ func (l *loader) checkKeeping() {
 // never is the age of mail that no rule removes.
 const never = -1
 
-// guaranteed returns the days that the rules of retention leave every message;
-// 0 where they may remove one at any time.
-func (c *Config) guaranteed() int {
-	switch r := c.Retention; {
+// guaranteed returns the days that the rules leave every message; 0 where they
+// may remove one at any time.
+func (r Retention) guaranteed() int {
+	switch {
 	case r.Messages > 0 || r.Octets > 0:
 		return 0
 	case r.Age > 0:
@@ -46,12 +46,24 @@ func (c *Config) guaranteed() int {
 }
 
 // ExpireDays returns what is announced about how long mail is kept: days, or -1
-// for never; 0 announces nothing.
-func (c *Config) ExpireDays() (int, error) {
-	if c.Expire == "" && c.Retention.Age > 0 {
-		return c.guaranteed(), nil
+// for never; 0 announces nothing. It is what holds for everybody, the users
+// with rules of their own included, whose rules are given.
+func (c *Config) ExpireDays(own ...Retention) (int, error) {
+	days, err := c.expireDays()
+	if err != nil {
+		return 0, err
 	}
-	return c.expireDays()
+	said := c.Expire != ""
+	for _, r := range append(own[:len(own):len(own)], c.Retention) {
+		least := r.guaranteed()
+		if least == never {
+			continue
+		}
+		if !said || days == never || least < days {
+			days, said = least, true
+		}
+	}
+	return days, nil
 }
 
 func (c *Config) expireDays() (int, error) {

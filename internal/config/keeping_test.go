@@ -30,6 +30,30 @@ func TestExpireAndRetention(t *testing.T) {
 			t.Errorf("%q announces %d, want %d, %v", text, got, want, err)
 		}
 	}
+	// What users have of their own can make it less, and never more.
+	days := func(n int) Retention { return Retention{Age: Duration(n) * day} }
+	for _, c := range []struct {
+		expire string
+		all    Retention
+		own    []Retention
+		want   int
+	}{
+		{"", Retention{}, []Retention{{}}, 0},
+		{"", Retention{}, []Retention{{}, days(40), days(30)}, 30},
+		{"", days(20), []Retention{days(30), {}}, 20},
+		{"", days(20), []Retention{days(10), days(30)}, 10},
+		{"", days(20), []Retention{{Messages: 5}, days(30)}, 0},
+		{"", Retention{Octets: 1}, []Retention{days(30)}, 0},
+		{"never", Retention{}, []Retention{{}}, -1},
+		{"never", Retention{}, []Retention{days(30)}, 30},
+		{"7", Retention{}, []Retention{days(30)}, 7},
+		{"7", Retention{}, []Retention{{Age: 5}}, 0},
+	} {
+		got, err := (&Config{Expire: c.expire, Retention: c.all}).ExpireDays(c.own...)
+		if got != c.want || err != nil {
+			t.Errorf("%+v announces %d, %v", c, got, err)
+		}
+	}
 	for _, text := range []string{
 		"expire = \"never\"\n[retention]\nage = \"90d\"",
 		"expire = \"31\"\n[retention]\nage = \"30d\"",

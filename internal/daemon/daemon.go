@@ -63,6 +63,9 @@ type Office struct {
 	// nobody can have one.
 	end     func(maildrop.ID)
 	endView func(maildrop.ID, maildrop.View)
+	// announce tells new sessions what is guaranteed to be kept; nil where there
+	// are none.
+	announce func()
 	// views is held by whoever changes devices and views together.
 	views chan struct{}
 }
@@ -117,6 +120,7 @@ func (o *Office) Mux() control.Mux {
 	o.aliasOperations(m)
 	o.deviceOperations(m)
 	o.keepingOperations(m)
+	o.retentionOperations(m)
 	control.Handle(m, OpDeliver, o.deliver)
 	return m
 }

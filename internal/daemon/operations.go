@@ -71,21 +71,24 @@ type UserArgs struct {
 
 // UserInfo is a user as the commands show one.
 type UserInfo struct {
-	Name     string         `json:"name"`
-	ID       maildrop.ID    `json:"id"`
-	Enabled  bool           `json:"enabled"`
-	SCRAM    bool           `json:"scram"`
-	Created  time.Time      `json:"created"`
-	Quota    maildrop.Quota `json:"quota"`
-	Maildir  string         `json:"maildir"`
-	Messages int            `json:"messages"`
-	Octets   int64          `json:"octets"`
+	Name    string         `json:"name"`
+	ID      maildrop.ID    `json:"id"`
+	Enabled bool           `json:"enabled"`
+	SCRAM   bool           `json:"scram"`
+	Created time.Time      `json:"created"`
+	Quota   maildrop.Quota `json:"quota"`
+	// Retention is missing where the user has no rules of its own.
+	Retention *UserRetention `json:"retention,omitempty"`
+	Maildir   string         `json:"maildir"`
+	Messages  int            `json:"messages"`
+	Octets    int64          `json:"octets"`
 	// Problem says why the maildrop cannot be read, or is empty.
 	Problem string `json:"problem,omitempty"`
 }
 
 func (o *Office) info(ctx context.Context, u directory.User) UserInfo {
-	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, SCRAM: u.SCRAM, Created: u.Created, Quota: u.Quota}
+	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, SCRAM: u.SCRAM, Created: u.Created, Quota: u.Quota,
+		Retention: retentionInfo(u.Retention)}
 	var err error
 	if i.Maildir, _, err = o.homes.locate(ctx, u.ID); err == nil {
 		i.Messages, i.Octets, err = o.store.Usage(ctx, u.ID)
@@ -135,8 +138,13 @@ func (o *Office) userOperations(m control.Mux) {
 			return UserInfo{}, refusal(err)
 		}
 		info := o.info(ctx, u)
-		_, err = o.directory.Remove(ctx, a.Name)
-		return info, refusal(err)
+		if _, err = o.directory.Remove(ctx, a.Name); err != nil {
+			return info, refusal(err)
+		}
+		if u.Retention != nil {
+			o.retentionChanged()
+		}
+		return info, nil
 	})
 }
 

@@ -112,6 +112,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	}
 	s.pop3 = pop3server.New(s.pop3Options(c, s.cert.Load()))
 	s.lmtp = lmtp.New(s.lmtpOptions(c))
+	s.office.announce = s.announce
 	s.operations = s.office.Mux()
 	s.serverOperations(s.operations)
 	s.control, err = control.Listen(c.Data, s.operations, s.log.Logger)
@@ -171,7 +172,6 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 	if takeOver == 0 {
 		takeOver = -1
 	}
-	expire, _ := c.ExpireDays() // checked when the configuration was loaded
 	return &pop3server.Options{
 		Store:     s.office.store,
 		Directory: s.office.directory,
@@ -194,7 +194,7 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 			Idle:     time.Duration(c.Timeouts.Idle),
 			TakeOver: takeOver,
 		},
-		Expire:         expire,
+		Expire:         s.office.expireDays(context.Background(), c), // it answers from memory
 		LoginDelay:     time.Duration(c.LoginDelay),
 		Implementation: "restante " + s.version,
 		Logger:         s.log.Logger,

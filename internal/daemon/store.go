@@ -27,7 +27,7 @@ type store struct {
 	homes    *homes
 	// heal makes a view that a password opens and that is missing.
 	heal func(context.Context, maildrop.ID, maildrop.View) error
-	// rules say how long mail is kept.
+	// rules say how long mail is kept of those who have no rules of their own.
 	rules atomic.Pointer[maildrop.Rules]
 	data  fsx.FS
 	// mail is the directory that the Maildirs are in: that of the data, or where
@@ -54,8 +54,7 @@ func openStore(c *config.Config, h *homes, log *slog.Logger) (*store, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	s.rules.Store(rulesOf(c))
-	keep := func(context.Context, maildrop.ID) (maildrop.Rules, error) { return *s.rules.Load(), nil }
-	s.maildirs = maildir.New(maildir.Options{Locate: s.locate, Rules: keep, Host: c.Hostname, Reserve: reserve, Logger: log})
+	s.maildirs = maildir.New(maildir.Options{Locate: s.locate, Rules: s.rulesFor, Host: c.Hostname, Reserve: reserve, Logger: log})
 	s.Store = withFaults(s.maildirs)
 	return s, nil
 }

@@ -70,12 +70,13 @@ func CleanDeviceName(name string) (shown, folded string, err error) {
 // NewView makes the name of a new device's view.
 func NewView() maildrop.View { return maildrop.View(randomName(16)) }
 
-func loadDevices(ctx context.Context, tx *sql.Tx, byID map[string]*record) error {
+func loadDevices(ctx context.Context, tx *sql.Tx, byID map[maildrop.ID]*record) error {
 	return rows(ctx, tx, `SELECT d.user, d.view, d.name, d.folded, d.password, d.hash, d.enabled, d.created,
 		coalesce(s.at, 0), coalesce(s.address, '')
 		FROM devices d LEFT JOIN sign_ins s ON s.user = d.user AND s.view = d.view
 		ORDER BY d.user, d.folded`, func(scan scanner) error {
-		var id, address string
+		var id maildrop.ID
+		var address string
 		var created, at int64
 		var of device
 		if err := scan(&id, &of.View, &of.Name, &of.folded, &of.password, &of.hash, &of.Enabled, &created, &at, &address); err != nil {

@@ -385,7 +385,7 @@ func TestFirstVersionOfTheFile(t *testing.T) {
 	d := reopen(t, path, nil)
 	_, password := addDevice(t, d, "ana", "phone")
 	must(t, signIn(d, "ana", password))
-	must(t, d.exec("PRAGMA user_version = 3"))
+	must(t, d.exec(fmt.Sprintf("PRAGMA user_version = %d", len(schemas)+1)))
 	if other, err := Open(context.Background(), path, nil); err == nil || !strings.Contains(err.Error(), "use the newer program") {
 		t.Errorf("a later version: %v, %v", other, err)
 	}

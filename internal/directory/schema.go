@@ -17,7 +17,7 @@ import (
 
 // schemas bring a file from one PRAGMA user_version to the next, the first from
 // an empty file. Times are Unix seconds.
-var schemas = []string{schema1, schema2}
+var schemas = []string{schema1, schema2, schema3}
 
 // schema1 makes the tables. In scram_keys the device is empty for the password
 // of the user itself, and else the view of the device.
@@ -105,6 +105,17 @@ ALTER TABLE users ADD COLUMN main_refused INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
 `
 
+// schema3 is for rules of retention; a user who is not in it has none of its own.
+// The age is in seconds.
+const schema3 = `
+CREATE TABLE retention (
+	user     TEXT PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
+	age      INTEGER NOT NULL,
+	messages INTEGER NOT NULL,
+	octets   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`
+
 // prepare makes the tables and the persistent secret where they are missing.
 func prepare(ctx context.Context, db *sql.DB) error {
 	tx, err := db.BeginTx(ctx, nil)
@@ -164,6 +175,7 @@ type scramKey struct {
 type snapshot struct {
 	secret    []byte
 	users     map[string]*record // by name
+	byID      map[maildrop.ID]*record
 	aliases   map[string][]string
 	catchAlls map[string]string // by domain; "*" is every domain
 	domains   map[string]bool   // that users, aliases and catch-alls name
@@ -182,7 +194,7 @@ func load(ctx context.Context, db *sql.DB) (*snapshot, error) {
 
 // read reads the whole file within a transaction.
 func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
-	s := &snapshot{users: map[string]*record{}, aliases: map[string][]string{},
+	s := &snapshot{users: map[string]*record{}, byID: map[maildrop.ID]*record{}, aliases: map[string][]string{},
 		catchAlls: map[string]string{}, domains: map[string]bool{}, scram: map[string]bool{}}
 	err := tx.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt secret'").Scan(&s.secret)
 	if err != nil {
@@ -215,7 +227,6 @@ func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
 }
 
 func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
-	byID := map[string]*record{}
 	err := rows(ctx, tx, `SELECT u.id, u.name, u.hash, u.enabled, u.generation, u.quota_messages, u.quota_octets,
 		u.sessions, u.login_delay, u.created, u.main_refused, u.unsettled, coalesce(s.at, 0), coalesce(s.address, '')
 		FROM users u LEFT JOIN sign_ins s ON s.user = u.id AND s.view = ''`, func(scan scanner) error {
@@ -231,26 +242,30 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 		u.LoginDelay, u.Created = time.Duration(delay)*time.Second, time.Unix(created, 0)
 		u.last = storedSignIn(at, address)
 		u.scram, u.passwords = map[string]*scramRecord{}, map[string]*device{}
-		s.users[u.Name], byID[string(u.ID)] = &u, &u
+		s.users[u.Name], s.byID[u.ID] = &u, &u
 		s.note(u.Name)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := loadDevices(ctx, tx, byID); err != nil {
+	if err := loadDevices(ctx, tx, s.byID); err != nil {
+		return err
+	}
+	if err := loadRetention(ctx, tx, s.byID); err != nil {
 		return err
 	}
 	err = rows(ctx, tx, `SELECT s.user, s.hash, s.salt, s.iterations, k.device, k.stored_key, k.server_key
 		FROM scram_salts s JOIN scram_keys k ON k.user = s.user AND k.hash = s.hash
 		ORDER BY s.user, s.hash, k.device`, func(scan scanner) error {
-		var id, hash, view string
+		var id maildrop.ID
+		var hash, view string
 		var r scramRecord
 		var k scramKey
 		if err := scan(&id, &hash, &r.salt, &r.iterations, &view, &k.StoredKey, &k.ServerKey); err != nil {
 			return err
 		}
-		u := byID[id]
+		u := s.byID[id]
 		if k.device = u.device(maildrop.View(view)); k.device == nil && view != "" {
 			return nil // a key without a device signs nobody in
 		}

@@ -32,7 +32,8 @@ type User struct {
 	MainRefused bool
 	Generation  int64 // counts the changes of credentials
 	Quota       maildrop.Quota
-	Sessions    int // at once, 0 leaves it to the server
+	Retention   *Retention // nil where it has no rules of its own; not to be changed
+	Sessions    int        // at once, 0 leaves it to the server
 	LoginDelay  time.Duration
 	Created     time.Time
 }
