@@ -5,7 +5,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 
@@ -24,6 +26,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 	var network net.Error
 	var place *collector.DestinationError
 	var journal *collector.JournalError
+	var file *fs.PathError
+	var noTLS tls.RecordHeaderError
 	fingerprint, certificate := pop3client.CertificateFingerprint(err)
 	shown := pop3.Printable(err.Error())
 	switch {
@@ -31,6 +35,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 		return c.text("interrupted; the next run goes on from here"), exitTempfail
 	case errors.Is(err, sqlitejournal.ErrLocked):
 		return c.text("another restante is collecting for this account; try again when it is done"), exitTempfail
+	case errors.Is(err, accounts.ErrNoPassword) && errors.As(err, &file):
+		return c.text("the password cannot be read: %v", file), exitConfig
 	case errors.Is(err, accounts.ErrNoPassword):
 		return c.text("there is no password, and no terminal to ask on; name a password_command (--password-command) or a password_file"), exitConfig
 	case errors.As(err, &place):
@@ -39,6 +45,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 		return c.text("the journal cannot be used: %s", shown), exitIO
 	case certificate:
 		return c.explainCertificate(a, err, fingerprint), exitProtocol
+	case errors.As(err, &noTLS):
+		return c.text("%s does not speak TLS on this port; try --tls implicit with port 995, or --tls stls with port 110", a.Address()), exitProtocol
 	case errors.Is(err, pop3client.ErrNoSTLS):
 		return c.text("%s offers no TLS on this port, and the password is not sent without; try --tls implicit", a.Host()), exitProtocol
 	case errors.Is(err, pop3.CodeAuth):

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +61,9 @@ func (a *Account) Credentials(ctx context.Context, from Source) (pop3client.Cred
 	}
 	var err error
 	c.Password, err = a.password(ctx, from)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: %w", ErrNoPassword, err)
+	}
 	if err == nil && strings.ContainsAny(string(c.Password), "\r\n\x00") {
 		err = errors.New("the password has a line end in it")
 	}

@@ -7,6 +7,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,12 +103,8 @@ func (c *Collector) collect(ctx context.Context, a *accounts.Account) (report *c
 		return nil, err
 	}
 	defer func() {
-		for _, d := range places {
-			if closer, ok := d.(io.Closer); ok {
-				if e := closer.Close(); e != nil {
-					c.Log.Info("closing a destination", "account", a.Name, "destination", d.ID(), "error", e)
-				}
-			}
+		if e := closeAll(places); e != nil {
+			c.Log.Info("closing the destinations", "account", a.Name, "error", e)
 		}
 	}()
 	account := collect.Account{
@@ -146,25 +143,44 @@ func (c *Collector) journal(ctx context.Context, a *accounts.Account) (collect.J
 	return j, j.Close, nil
 }
 
+// destinations opens them. One that cannot be opened keeps no other from its
+// mail; the error is that of the first where none can. mail-safety.md,
+// Collecting 8.
 func (c *Collector) destinations(a *accounts.Account) ([]collect.Destination, error) {
 	open := destinations.Open
 	if c.DryRun {
 		open = destinations.Placeholder
 	}
 	var list []collect.Destination
+	var first error
+	good := 0
 	for _, spec := range a.To {
-		d, err := open(spec, destinations.Options{CRLF: a.CRLF, Recipient: a.Recipient, Home: c.Home, Output: c.Output, Locks: &c.locks})
+		opt := destinations.Options{CRLF: a.CRLF, Recipient: a.Recipient, Home: c.Home, Output: c.Output, Locks: &c.locks}
+		d, err := open(spec, opt)
 		if err != nil {
-			for _, d := range list {
-				if closer, ok := d.(io.Closer); ok {
-					err = errors.Join(err, closer.Close())
-				}
-			}
-			return nil, &DestinationError{spec, err}
+			first = cmp.Or[error](first, &DestinationError{spec, err})
+			d, err = destinations.Broken(spec, opt, err)
+		} else {
+			good++
+		}
+		if err != nil {
+			return nil, errors.Join(first, closeAll(list))
 		}
 		list = append(list, d)
 	}
+	if good == 0 {
+		return nil, first
+	}
 	return list, nil
+}
+
+func closeAll(list []collect.Destination) (err error) {
+	for _, d := range list {
+		if closer, ok := d.(io.Closer); ok {
+			err = errors.Join(err, closer.Close())
+		}
+	}
+	return err
 }
 
 // Collected returns what the journal of an account knows, without waiting for

@@ -12,6 +12,7 @@
 package destinations
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +112,7 @@ func Open(spec string, opt Options) (collect.Destination, error) {
 }
 
 func absolute(path, home string) (string, error) {
-	if rest, ok := strings.CutPrefix(filepath.ToSlash(path), "~/"); ok && home != "" {
+	if rest, ok := strings.CutPrefix(filepath.ToSlash(path)+"/", "~/"); ok && home != "" {
 		path = filepath.Join(home, rest)
 	}
 	return filepath.Abs(path)
@@ -153,6 +154,33 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(dir.SyncDir("."), dir.Close())
+}
+
+// Broken returns a destination that stands for the one that spec names, which
+// could not be opened: it takes nothing, and others beside it go on.
+func Broken(spec string, opt Options, cause error) (collect.Destination, error) {
+	d, err := Placeholder(spec, opt)
+	if err != nil {
+		return nil, err
+	}
+	return broken{d, cause}, nil
+}
+
+type broken struct {
+	collect.Destination
+	cause error
+}
+
+// Window implements collect.Destination.
+func (broken) Window() int { return 1 << 10 }
+
+// Recover implements collect.Destination: it fails, and so nothing else is
+// asked of it.
+func (d broken) Recover(context.Context, string, []*collect.Pending) error { return d.cause }
+
+// Stage implements collect.Destination.
+func (d broken) Stage(context.Context, string, int64) (collect.Staged, error) {
+	return nil, fmt.Errorf("%w: %w", collect.ErrUnavailable, d.cause)
 }
 
 // Placeholder returns a destination that has the ID of the one that spec names
