@@ -221,7 +221,7 @@ func (l *loader) complete() []*Account {
 
 // path makes a path relative to the file, or to the home directory.
 func (l *loader) path(name string) string {
-	if rest, ok := strings.CutPrefix(filepath.ToSlash(name), "~/"); ok && l.home != "" {
+	if rest, ok := strings.CutPrefix(filepath.ToSlash(name)+"/", "~/"); ok && l.home != "" {
 		return filepath.Join(l.home, rest)
 	}
 	if name == "" || filepath.IsAbs(name) {

@@ -181,8 +181,13 @@ func TestMboxLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	file(t, d, item(t, d, "k", "Subject: x\r\n\r\n"))
+	// Of an earlier process with our number.
+	if err := os.WriteFile(path+".lock", []byte(lockOwner()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file(t, d, item(t, d, "j", "Subject: z\r\n\r\n"))
 	// Of one that lives: waited for, as long as there is time.
-	if err := os.WriteFile(path+".lock", []byte(fmt.Sprintln(os.Getpid(), hostName())), 0o600); err != nil {
+	if err := os.WriteFile(path+".lock", []byte(fmt.Sprintln(os.Getppid(), hostName())), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -278,4 +283,43 @@ func TestMboxReplacedMeanwhile(t *testing.T) {
 	if same() {
 		t.Error("it is another file")
 	}
+}
+
+// Whenever a process is killed, its dotlock says whose it was.
+func TestMboxDotlockHasItsOwner(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "mbox")
+	// A temporary one that a killed process left, and one of somebody's.
+	left, theirs := path+".lock.999999999."+hostName(), path+".lock.backup"
+	for _, name := range []string{left, theirs} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := openAt(t, "mbox:"+path, Options{})
+	if err := d.Recover(t.Context(), "a", nil); err != nil {
+		t.Fatal(err)
+	}
+	it := item(t, d, "k", "Subject: x\r\n\r\n")
+	d.Prepare(t.Context(), []*collect.Item{it})
+	if pid, host := parseOwner(textIn(t, path+".lock")); pid != os.Getpid() || host != hostName() {
+		t.Errorf("the owner is %d at %q", pid, host)
+	}
+	if err := makeDot(path + ".lock"); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a second one: %v", err)
+	}
+	d.File(t.Context(), []*collect.Item{it})
+	list, err := os.ReadDir(dir)
+	if err != nil || len(list) != 2 || list[1].Name() != filepath.Base(theirs) {
+		t.Errorf("%v, %v", list, err)
+	}
+}
+
+func textIn(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -71,15 +73,11 @@ func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error)
 	}
 	dot := path + ".lock"
 	err := retry(ctx, func() (bool, error) {
-		f, err := os.OpenFile(dot, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		err := makeDot(dot)
 		if errors.Is(err, fs.ErrExist) {
 			return false, breakStale(dot)
 		}
-		if err != nil {
-			return false, err
-		}
-		_, err = fmt.Fprintln(f, lockOwner())
-		return true, errors.Join(err, f.Close())
+		return err == nil, err
 	})
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly) {
 		return l, nil // as in /var/mail for those who are not in its group
@@ -90,6 +88,54 @@ func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error)
 	}
 	l.dot = dot
 	return l, nil
+}
+
+// makeDot makes a dotlock that has its owner in it from the first moment: an
+// empty one, left by a process that was killed, would look like that of another
+// program. It fails with fs.ErrExist where there is one.
+func makeDot(dot string) error {
+	temp := dot + ownTail()
+	if err := writeOwner(temp, os.O_TRUNC); err != nil {
+		return err
+	}
+	err := os.Link(temp, dot)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = writeOwner(dot, os.O_EXCL) // a file system without links
+	}
+	_ = os.Remove(temp) // cleanDots removes one that stays
+	return err
+}
+
+func writeOwner(name string, flag int) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|flag, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, lockOwner())
+	return errors.Join(err, f.Close())
+}
+
+// ownTail ends the temporary name of this process's dotlocks.
+func ownTail() string { return fmt.Sprintf(".%d.%s", os.Getpid(), hostName()) }
+
+// cleanDots removes temporary dotlocks of processes of this machine that were
+// killed.
+func cleanDots(path string) error {
+	list, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, e := range list {
+		rest, found := strings.CutPrefix(e.Name(), filepath.Base(path)+".lock.")
+		number, host, _ := strings.Cut(rest, ".")
+		pid, err := strconv.Atoi(number)
+		if found && err == nil && pid > 0 && host == hostName() && !alive(pid) {
+			if err := ignoreMissing(os.Remove(filepath.Join(filepath.Dir(path), e.Name()))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // file takes the lock by fcntl. It ends when the file is closed.
@@ -134,7 +180,9 @@ func breakStale(dot string) error {
 		return ignoreMissing(err)
 	}
 	pid, host := parseOwner(string(text))
-	dead := pid > 0 && host == hostName() && !alive(pid)
+	// The lock in this process is ours by now, so one with our number is that of
+	// an earlier process: in containers numbers come again.
+	dead := pid > 0 && host == hostName() && (pid == os.Getpid() || !alive(pid))
 	if !dead && time.Since(info.ModTime()) < lockStale {
 		return nil
 	}

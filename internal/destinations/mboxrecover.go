@@ -47,6 +47,9 @@ func parsePlace(name string) (p place, err error) {
 
 // Recover implements collect.Destination.
 func (d *mbox) Recover(ctx context.Context, account string, pending []*collect.Pending) error {
+	if err := cleanDots(d.path); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
 	if len(pending) == 0 {
 		return nil
 	}
