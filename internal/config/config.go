@@ -125,6 +125,9 @@ type Delivery struct {
 	QuotaOctets   Size `toml:"quota_octets"`
 	// OverQuota is what is done with mail for a user whose quota is used up.
 	OverQuota string `toml:"over_quota"`
+	// QuotaWarning puts a message into a maildrop that has reached nine tenths of
+	// its quota, once until it has been below eight tenths.
+	QuotaWarning bool `toml:"quota_warning"`
 	// Detail separates a name from what its owner may put behind it, as in
 	// ana+lists@example.org; "" switches that off.
 	Detail string `toml:"detail"`

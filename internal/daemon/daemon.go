@@ -66,6 +66,7 @@ type Office struct {
 	// announce tells new sessions what is guaranteed to be kept; nil where there
 	// are none.
 	announce func()
+	filling  filling
 	// views is held by whoever changes devices and views together.
 	views chan struct{}
 }
@@ -105,9 +106,11 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 // configure puts the limits of a configuration in force.
 func (o *Office) configure(c *config.Config) {
 	o.store.rules.Store(rulesOf(c))
-	o.intake.Store(intake.New(o.store, recipients{o.directory, quotaOf(c)}, &intake.Options{
-		MaxSize: int64(c.Delivery.MaxMessage), RefuseOverQuota: c.Delivery.OverQuota == config.OverQuotaRefuse,
-	}))
+	opts := &intake.Options{MaxSize: int64(c.Delivery.MaxMessage), RefuseOverQuota: c.Delivery.OverQuota == config.OverQuotaRefuse}
+	if c.Delivery.QuotaWarning {
+		opts.Delivered = o.filling.note
+	}
+	o.intake.Store(intake.New(o.store, recipients{o.directory, quotaOf(c)}, opts))
 }
 
 // Close closes the store and the directory.

@@ -35,6 +35,11 @@ func (s *Server) maintain(ctx context.Context) {
 
 func (s *Server) sweep(ctx context.Context, all bool) error {
 	s.office.settleAll(ctx)
+	if c := s.config.Load(); c.Delivery.QuotaWarning {
+		if err := s.office.warnFull(ctx, c, all); err != nil {
+			s.log.Error("not everybody could be warned of a full maildrop; it is tried again", "error", err)
+		}
+	}
 	if !all {
 		return s.office.store.Sweep(ctx, nil)
 	}

@@ -17,7 +17,7 @@ import (
 
 // schemas bring a file from one PRAGMA user_version to the next, the first from
 // an empty file. Times are Unix seconds.
-var schemas = []string{schema1, schema2, schema3}
+var schemas = []string{schema1, schema2, schema3, schema4}
 
 // schema1 makes the tables. In scram_keys the device is empty for the password
 // of the user itself, and else the view of the device.
@@ -115,6 +115,9 @@ CREATE TABLE retention (
 	octets   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 `
+
+// schema4 remembers who was told that the quota is almost used up.
+const schema4 = "ALTER TABLE users ADD COLUMN quota_warned INTEGER NOT NULL DEFAULT 0;"
 
 // prepare makes the tables and the persistent secret where they are missing.
 func prepare(ctx context.Context, db *sql.DB) error {
@@ -228,13 +231,13 @@ func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
 
 func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	err := rows(ctx, tx, `SELECT u.id, u.name, u.hash, u.enabled, u.generation, u.quota_messages, u.quota_octets,
-		u.sessions, u.login_delay, u.created, u.main_refused, u.unsettled, coalesce(s.at, 0), coalesce(s.address, '')
+		u.sessions, u.login_delay, u.created, u.main_refused, u.unsettled, u.quota_warned, coalesce(s.at, 0), coalesce(s.address, '')
 		FROM users u LEFT JOIN sign_ins s ON s.user = u.id AND s.view = ''`, func(scan scanner) error {
 		var u record
 		var delay, created, at int64
 		var address string
 		err := scan(&u.ID, &u.Name, &u.hash, &u.Enabled, &u.Generation, &u.Quota.Messages, &u.Quota.Octets,
-			&u.Sessions, &delay, &created, &u.MainRefused, &u.unsettled,
+			&u.Sessions, &delay, &created, &u.MainRefused, &u.unsettled, &u.QuotaWarned,
 			&at, &address)
 		if err == nil && !u.ID.Valid() {
 			err = fmt.Errorf("user %q has the id %q, which is none", u.Name, u.ID)

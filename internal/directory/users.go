@@ -36,6 +36,8 @@ type User struct {
 	Sessions    int        // at once, 0 leaves it to the server
 	LoginDelay  time.Duration
 	Created     time.Time
+	// QuotaWarned is true since the user was told that the quota is almost used up.
+	QuotaWarned bool
 }
 
 // NewUser is what Add takes.
@@ -321,6 +323,14 @@ func (d *Directory) SetQuota(ctx context.Context, name string, quota maildrop.Qu
 	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
 		_, err := tx.ExecContext(ctx, "UPDATE users SET quota_messages = ?, quota_octets = ? WHERE id = ?",
 			quota.Messages, quota.Octets, u.ID)
+		return err
+	})
+}
+
+// SetQuotaWarned notes whether a user was told that the quota is almost used up.
+func (d *Directory) SetQuotaWarned(ctx context.Context, name string, warned bool) error {
+	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
+		_, err := tx.ExecContext(ctx, "UPDATE users SET quota_warned = ? WHERE id = ?", warned, u.ID)
 		return err
 	})
 }

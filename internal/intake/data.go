@@ -78,6 +78,13 @@ func (t *Transaction) Data(ctx context.Context, r io.Reader) ([]Result, error) {
 		err := fmt.Errorf("the store gave %d answers for %d targets", len(answers), len(t.targets))
 		return t.refuse(octets, Temporary, err), nil
 	}
+	if told := t.intake.opts.Delivered; told != nil {
+		for i, err := range answers {
+			if err == nil {
+				told(t.targets[i].Maildrop)
+			}
+		}
+	}
 	return t.results(octets, answers), nil
 }
 

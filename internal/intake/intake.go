@@ -29,6 +29,9 @@ type Options struct {
 	// RefuseOverQuota refuses mail over a quota for ever, so that its sender is
 	// told at once, instead of letting the sender try again.
 	RefuseOverQuota bool
+	// Delivered, where not nil, is called with each maildrop that has got a
+	// message, before the sender is told. It is not to block.
+	Delivered func(maildrop.ID)
 }
 
 // Intake begins transactions. Its methods may be called by any number of

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -264,9 +265,14 @@ func TestStoreFailures(t *testing.T) {
 		}})
 		office.AddUser("ana", "")
 		office.AddUser("bob", "")
-		results, err := begin(t, New(office, office, nil), "s@x", "ana", "bob").Data(t.Context(), strings.NewReader("x"))
+		var told []maildrop.ID
+		in := New(office, office, &Options{Delivered: func(id maildrop.ID) { told = append(told, id) }})
+		results, err := begin(t, in, "s@x", "ana", "bob").Data(t.Context(), strings.NewReader("x"))
 		must(t, err)
 		for i, r := range results {
+			if slices.Contains(told, r.Maildrops[0]) != (r.Err == nil) {
+				t.Errorf("%s: %s was told %v, and Delivered %v", c.op, r.Recipient, r.Err, told)
+			}
 			if got := ClassOf(r.Err); got != c.want[i] {
 				t.Errorf("%s fails with %v: %s is told %q, want %q", c.op, c.err, r.Recipient, got, c.want[i])
 			}
