@@ -216,7 +216,33 @@ func (l *loader) complete() []*Account {
 			break
 		}
 	}
+	l.checkCommands()
 	return list
+}
+
+// checkCommands refuses commands in a file that others have written.
+func (l *loader) checkCommands() {
+	info, err := os.Stat(l.file)
+	if err == nil {
+		err = checkTrust(info)
+	}
+	if err == nil {
+		return
+	}
+	for table, set := range l.set {
+		s := &l.defaults
+		if name, ok := strings.CutPrefix(table, accountPrefix); ok {
+			s = l.accounts[name]
+		}
+		isPipe := func(to string) bool { return strings.HasPrefix(to, "pipe:") }
+		for key, is := range map[string]bool{
+			"password_command": s.PasswordCommand != "", "token_command": s.TokenCommand != "", "to": slices.ContainsFunc(s.To, isPipe),
+		} {
+			if is {
+				l.problem(set[key], "%s: %v", key, err)
+			}
+		}
+	}
 }
 
 // path makes a path relative to the file, or to the home directory.
