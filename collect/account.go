@@ -187,6 +187,8 @@ var (
 	ErrNotFiled = errors.New("not filed")
 	// ErrQuit: the server did not confirm the deletions; they are repeated.
 	ErrQuit = errors.New("the deletions were not confirmed and will be repeated")
+	// ErrJournal: without its journal nothing may go on.
+	ErrJournal = errors.New("the journal cannot be used")
 	// ErrDelete: the server refused DELE; it is asked again.
 	ErrDelete = errors.New("not everything could be deleted on the server; the next run tries again")
 	// ErrExpires: the server deletes what was retrieved (EXPIRE 0).

@@ -5,6 +5,7 @@ package collect
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -12,11 +13,18 @@ import (
 // that came while a batch was flushed make up the next one.
 const ahead = 128
 
+// aheadOctets is how many octets they may have together, which may be in
+// memory where temporary files are; one message may always wait.
+const aheadOctets = 64 << 20
+
 // fatalError ends a run: without the journal nothing may go on.
 type fatalError struct{ err error }
 
 func (e *fatalError) Error() string { return "journal: " + e.err.Error() }
 func (e *fatalError) Unwrap() error { return e.err }
+
+// Is makes errors.Is(err, ErrJournal) true.
+func (e *fatalError) Is(target error) bool { return target == ErrJournal }
 
 // filer files what was retrieved, in batches that share their flushes. While
 // it runs, the ledger is its own.
@@ -26,10 +34,15 @@ type filer struct {
 	done chan struct{}
 	err  error
 	news []*Entry // for the journal, beside what is to be filed
+
+	mu     sync.Mutex
+	room   *sync.Cond
+	octets int64 // of arrivals that are not filed yet
 }
 
 func startFiler(ctx context.Context, s *session, cancel context.CancelCauseFunc) *filer {
 	f := &filer{session: s, in: make(chan *arrival, ahead), done: make(chan struct{})}
+	f.room = sync.NewCond(&f.mu)
 	window := ahead
 	for _, t := range s.targets {
 		window = min(window, max(t.Window(), 1))
@@ -38,18 +51,38 @@ func startFiler(ctx context.Context, s *session, cancel context.CancelCauseFunc)
 		defer close(f.done)
 		for a := range f.in {
 			batch := f.batch(a, window)
-			if f.err == nil {
-				if f.err = f.file(ctx, batch); f.err != nil {
-					cancel(f.err)
+			if f.err != nil {
+				for _, a := range batch {
+					a.discard()
 				}
-				continue
+			} else if f.err = f.file(ctx, batch); f.err != nil {
+				cancel(f.err)
 			}
-			for _, a := range batch {
-				a.discard()
-			}
+			f.leave(batch)
 		}
 	}()
 	return f
+}
+
+// push hands over a message that came, as soon as there is room.
+func (f *filer) push(a *arrival) {
+	f.mu.Lock()
+	for f.octets > 0 && f.octets+a.octets > aheadOctets {
+		f.room.Wait()
+	}
+	f.octets += a.octets
+	f.mu.Unlock()
+	f.in <- a
+}
+
+// leave makes room.
+func (f *filer) leave(batch []*arrival) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range batch {
+		f.octets -= a.octets
+	}
+	f.room.Signal()
 }
 
 // batch takes what waits, so that the more there is to do the more is shared.

@@ -172,7 +172,7 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 			s.log.Warn("an id names another message now, which will be collected", "account", s.a.ID, "number", m.Number)
 			s.ledger.replaced(w.entry, s.now())
 			if err := s.ledger.put(context.WithoutCancel(ctx), w.entry); err != nil {
-				return err
+				return &fatalError{err}
 			}
 			w.entry, w.retrieved = nil, true
 			s.changed = true

@@ -4,12 +4,15 @@
 package collect_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"restante.example/collect"
 	"restante.example/pop3client"
@@ -135,4 +138,69 @@ func TestSilentServerIsGivenUpSoon(t *testing.T) {
 		}
 		s.wait.Wait()
 	})
+}
+
+// What waits for a slow destination is bounded in octets as well.
+func TestLargeMessagesDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		large := "A: b\r\n\r\n" + strings.Repeat("x", 20<<20) + "\r\n"
+		for n := range 10 {
+			s.mail = append(s.mail, letter{uid: fmt.Sprint(n), text: large})
+		}
+		slow := make(chan struct{})
+		handled := 0
+		d := collect.HandlerFunc("slow", func(context.Context, collect.Message, io.ReadSeeker) error {
+			<-slow
+			handled++
+			return nil
+		})
+		done := make(chan *collect.Report)
+		go func() {
+			r, err := collect.Run(t.Context(), account(s, d), new(collect.Memory))
+			if err != nil {
+				t.Error(err)
+			}
+			done <- r
+		}()
+		time.Sleep(time.Second) // until all wait for the handler
+		// Three that wait, one that has come, and what was asked for meanwhile.
+		if n := s.commands("RETR"); n > 5 {
+			t.Errorf("%d retrieved", n)
+		}
+		close(slow)
+		if r := <-done; !r.Complete() || handled != 10 {
+			t.Errorf("%d, %+v", handled, r)
+		}
+		s.wait.Wait()
+	})
+}
+
+// A journal that fails ends the run, by name.
+func TestJournalFails(t *testing.T) {
+	s := &server{mail: letters(1, 3)}
+	var b box
+	a := account(s, b.destination("box"))
+	a.Keep.Delete = true
+	for n := range 4 {
+		if _, err := collect.Run(t.Context(), a, &failing{after: n}); !errors.Is(err, collect.ErrJournal) {
+			t.Errorf("after %d: %v", n, err)
+		}
+	}
+	if len(s.mail) != 3 {
+		t.Errorf("left: %v", s.mail)
+	}
+}
+
+// failing is a journal that fails at some time.
+type failing struct {
+	collect.Memory
+	after int
+}
+
+func (f *failing) Apply(ctx context.Context, c collect.Changes) error {
+	if f.after--; f.after < 0 {
+		return errors.New("disk full")
+	}
+	return f.Memory.Apply(ctx, c)
 }

@@ -222,7 +222,7 @@ func (g *retriever) take(ctx context.Context, w *row, m *pop3client.Message) err
 		return nil
 	}
 	g.messages++
-	g.filer.in <- a
+	g.filer.push(a)
 	return nil
 }
 

@@ -47,7 +47,7 @@ func (s *session) collect(ctx context.Context) (again bool, err error) {
 	}
 	marks, err := s.journal.Marks(ctx)
 	if err != nil {
-		return false, err
+		return false, &fatalError{err}
 	}
 	if s.digest != (Hash{}) && s.digest == marks.Settled && (marks.Due.IsZero() || s.now().Before(marks.Due)) {
 		s.report.Known = len(s.rows)
@@ -207,7 +207,7 @@ func (s *session) recover(ctx context.Context) error {
 	if s.ledger == nil {
 		ledger, err := openLedger(ctx, s.journal)
 		if err != nil {
-			return err
+			return &fatalError{err}
 		}
 		s.run.ledger = ledger
 	}
@@ -236,7 +236,7 @@ func (s *session) recover(ctx context.Context) error {
 			}
 		}
 		if err := s.ledger.put(ctx, entries...); err != nil {
-			return err
+			return &fatalError{err}
 		}
 	}
 	return nil

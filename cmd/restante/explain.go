@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 
+	"restante.example/collect"
 	"restante.example/collect/sqlitejournal"
 	"restante.example/internal/accounts"
 	"restante.example/internal/collector"
@@ -42,6 +43,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 	case errors.As(err, &place):
 		return c.text("the destination %s cannot be used: %v", place.Spec, place.Err), exitCantCreate
 	case errors.As(err, &journal):
+		return c.text("the journal cannot be used: %s", shown), exitIO
+	case errors.Is(err, collect.ErrJournal):
 		return c.text("the journal cannot be used: %s", shown), exitIO
 	case certificate:
 		return c.explainCertificate(a, err, fingerprint), exitProtocol
