@@ -19,9 +19,12 @@ import (
 // session is one conversation after sign-in.
 type session struct {
 	*run
-	c     *pop3client.Client
-	rows  []*row
-	noUID bool
+	c *pop3client.Client
+	// listed is what UIDL told; sizes makes rows of it, which most polls, having
+	// found nothing new, never need.
+	listed []listing
+	rows   []*row
+	noUID  bool
 	// messages is how many there are as STAT says, -1 if it does not.
 	messages int
 	// digest stands for the listing, destinations and policy; see Marks.Settled.
@@ -50,7 +53,7 @@ func (s *session) collect(ctx context.Context) (again bool, err error) {
 		return false, &fatalError{err}
 	}
 	if s.digest != (Hash{}) && s.digest == marks.Settled && (marks.Due.IsZero() || s.now().Before(marks.Due)) {
-		s.report.Known = len(s.rows)
+		s.report.Known = len(s.listed)
 		s.report.Left = 0
 		return false, s.leave(ctx)
 	}
@@ -85,8 +88,11 @@ func (s *session) collect(ctx context.Context) (again bool, err error) {
 	return s.finish(ctx)
 }
 
-// rowBlock is how many rows are made at once: as many as a small mailbox has.
-const rowBlock = 64
+// listing is a row of UIDL.
+type listing struct {
+	number int
+	uid    string
+}
 
 // look asks what there is. It leaves the digest zero where the answer cannot
 // be trusted to tell messages apart.
@@ -100,9 +106,8 @@ func (s *session) look(ctx context.Context) error {
 		s.messages = -1
 	}
 	sum := sha256.New()
-	// Most polls find nothing new, and this listing is all that they do.
+	s.listed = make([]listing, 0, min(max(messages, 0), manyRows))
 	var line []byte
-	var block []row
 	for r, err := range s.c.UIDL(ctx) {
 		switch {
 		case refused(err):
@@ -110,22 +115,18 @@ func (s *session) look(ctx context.Context) error {
 		case err != nil:
 			return err
 		case r.Number > 0:
-			if len(block) == cap(block) {
-				block = make([]row, 0, rowBlock)
-			}
-			block = append(block, row{number: r.Number, uid: r.UID, announced: -1})
-			s.rows = append(s.rows, &block[len(block)-1])
+			s.listed = append(s.listed, listing{r.Number, r.UID})
 			line = strconv.AppendInt(line[:0], int64(r.Number), 10)
 			line = strconv.AppendInt(append(line, ' '), int64(len(r.UID)), 10)
 			line = append(append(append(line, ':'), r.UID...), '\n')
 			sum.Write(line)
 		}
-		if err := s.tooMany(); err != nil {
+		if err := s.tooMany(len(s.listed)); err != nil {
 			return err
 		}
 	}
-	s.report.Offered = len(s.rows)
-	if s.noUID || len(s.rows) != s.messages {
+	s.report.Offered = len(s.listed)
+	if s.noUID || len(s.listed) != s.messages {
 		return nil
 	}
 	fmt.Fprintf(sum, "octets %d\n", octets)
@@ -141,8 +142,8 @@ func (s *session) look(ctx context.Context) error {
 const manyRows = 200_000
 
 // tooMany ends a listing without end before it takes all the memory.
-func (s *session) tooMany() error {
-	if limit := max(manyRows, 2*s.messages); len(s.rows) > limit {
+func (s *session) tooMany(rows int) error {
+	if limit := max(manyRows, 2*s.messages); rows > limit {
 		return &pop3client.LimitError{What: "listing", Limit: int64(limit)}
 	}
 	return nil
@@ -151,15 +152,18 @@ func (s *session) tooMany() error {
 // sizes asks for the announced sizes, and takes in messages that UIDL left out
 // or named twice.
 func (s *session) sizes(ctx context.Context) error {
-	byNumber := make(map[int]*row, len(s.rows))
-	rows := s.rows[:0]
-	for _, w := range s.rows {
-		if byNumber[w.number] == nil {
-			byNumber[w.number] = w
-			rows = append(rows, w)
+	byNumber := make(map[int]*row, len(s.listed))
+	block := make([]row, len(s.listed))
+	s.rows = make([]*row, 0, len(s.listed))
+	for i, l := range s.listed {
+		if byNumber[l.number] == nil {
+			w := &block[i]
+			*w = row{number: l.number, uid: l.uid, announced: -1}
+			byNumber[l.number] = w
+			s.rows = append(s.rows, w)
 		}
 	}
-	s.rows = rows
+	s.listed = nil
 	for r, err := range s.c.List(ctx) {
 		switch {
 		case refused(err):
@@ -170,7 +174,7 @@ func (s *session) sizes(ctx context.Context) error {
 			w := &row{number: r.Number, announced: r.Size}
 			byNumber[r.Number] = w
 			s.rows = append(s.rows, w)
-			if err := s.tooMany(); err != nil {
+			if err := s.tooMany(len(s.rows)); err != nil {
 				return err
 			}
 		default:
