@@ -56,6 +56,10 @@ type Config struct {
 
 	Retention Retention `toml:"retention"`
 
+	// SCRAMIterations is the work that a SCRAM key costs, 0 for the default. No
+	// file sets it: only the demo, whose passwords do not outlive it, asks for less.
+	SCRAMIterations int `toml:"-"`
+
 	// File is the file that was read, or empty.
 	File string `toml:"-"`
 }

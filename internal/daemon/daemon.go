@@ -88,7 +88,8 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 				o.endView(id, view)
 			}
 		},
-		Routing: routing(c),
+		Routing:         routing(c),
+		SCRAMIterations: c.SCRAMIterations,
 	})
 	if err != nil {
 		return nil, explain(err)
