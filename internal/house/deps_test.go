@@ -89,11 +89,35 @@ var never = []struct {
 	{"cmd/restante", []string{
 		"github.com/jackc/pgx", "github.com/minio/minio-go", "github.com/aws/aws-sdk-go-v2",
 		"github.com/caddyserver/certmagic", "golang.org/x/crypto/acme", "github.com/prometheus/client_golang",
+		"github.com/coreos/go-oidc", "github.com/go-jose/go-jose",
 		module + "/internal/daemon", module + "/internal/maildir", module + "/internal/directory",
 	}, "the collector runs on people's own machines: no server parts, object stores, ACME or metrics in it"},
-	{"cmd/restanted", []string{
-		"net/mail", "mime", "mime/multipart", "net/textproto",
-	}, "the server interprets no message content; these packages had denial-of-service advisories"},
+	{"cmd/restanted", []string{"net/mail"},
+		"the server interprets no message content; this package had denial-of-service advisories"},
+}
+
+// content are packages that read what is inside of messages. net/http brings
+// some of them with it, so that the command may link them and its mail path,
+// the packages below, may not; nor does any of our packages in the command
+// import them itself.
+var content = struct {
+	banned, path []string
+	why          string
+}{
+	[]string{"net/mail", "mime", "mime/multipart", "net/textproto"},
+	[]string{"pop3server", "internal/lmtp", "internal/intake", "internal/maildir", "internal/wire"},
+	"the server interprets no message content; these packages had denial-of-service advisories",
+}
+
+// only says which packages may import a module, so that it stays in one place.
+// Prefixes match whole path elements.
+var only = []struct {
+	modules  []string
+	packages []string
+	why      string
+}{
+	{[]string{"github.com/coreos/go-oidc", "github.com/go-jose/go-jose"}, []string{"internal/tokens"},
+		"what a signed token says is decided in one place, and the collector links none of it"},
 }
 
 type goPackage struct {
@@ -182,6 +206,63 @@ func TestCommandsLinkNothingBanned(t *testing.T) {
 				for _, banned := range rule.banned {
 					if under(dep, banned) && !(standard(dep) && dep != banned) {
 						t.Errorf("%s links %s: %s", rule.command, dep, rule.why)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestMailPathReadsNoContent(t *testing.T) {
+	isBanned := func(path string) bool {
+		for _, b := range content.banned {
+			if path == b {
+				return true
+			}
+		}
+		return false
+	}
+	for _, pkg := range content.path {
+		for _, p := range goList(t, "./"+pkg) {
+			if len(p.Deps) < 10 {
+				t.Fatalf("%s: only %d dependencies were seen", pkg, len(p.Deps))
+			}
+			for _, dep := range p.Deps {
+				if isBanned(dep) {
+					t.Errorf("%s links %s: %s", pkg, dep, content.why)
+				}
+			}
+		}
+	}
+	ours := 0
+	for _, p := range goList(t, "-deps", "./cmd/restanted") {
+		if !under(p.ImportPath, module) {
+			continue
+		}
+		ours++
+		for _, imp := range p.Imports {
+			if isBanned(imp) {
+				t.Errorf("%s imports %s: %s", p.ImportPath, imp, content.why)
+			}
+		}
+	}
+	if ours < 10 {
+		t.Fatalf("only %d of our packages were seen in cmd/restanted", ours)
+	}
+}
+
+func TestModulesStayInTheirPlace(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		pkg := strings.TrimPrefix(p.ImportPath, module+"/")
+		for _, rule := range only {
+			allowed := false
+			for _, may := range rule.packages {
+				allowed = allowed || under(pkg, may)
+			}
+			for _, imp := range p.Imports {
+				for _, m := range rule.modules {
+					if !allowed && under(imp, m) {
+						t.Errorf("%s imports %s: %s", pkg, imp, rule.why)
 					}
 				}
 			}
