@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"restante.example/internal/passwords"
 	"restante.example/maildrop"
 	"restante.example/sasl"
 )
@@ -370,7 +371,7 @@ func TestFirstVersionOfTheFile(t *testing.T) {
 	must(t, err)
 	_, err = db.Exec(schema1 + `PRAGMA user_version = 1;
 		INSERT INTO settings VALUES ('salt secret', x'000102030405060708090a0b0c0d0e0f');
-		INSERT INTO users (id, name, hash, created) VALUES ('id1', 'ana', '` + dummyHash() + `', 0);`)
+		INSERT INTO users (id, name, hash, created) VALUES ('id1', 'ana', '` + passwords.Dummy() + `', 0);`)
 	must(t, errors.Join(err, db.Close()))
 	for range 2 {
 		d := reopen(t, path, nil)

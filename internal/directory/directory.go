@@ -27,6 +27,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver
 
+	"restante.example/internal/passwords"
 	"restante.example/maildrop"
 )
 
@@ -43,7 +44,7 @@ type Options struct {
 	// there are cores. Each takes 19 MiB while it lasts.
 	HashSlots int
 	// HashQueue is how many sign-ins may wait for a slot before the next is
-	// answered ErrBusy, 0 for 64.
+	// answered passwords.ErrBusy, 0 for 64.
 	HashQueue int
 	// Remembered is how many right passwords are remembered, 0 for 65,536; each
 	// takes about 250 octets.
@@ -70,7 +71,7 @@ type Options struct {
 type Directory struct {
 	opts   Options
 	db     *sql.DB
-	hasher *hasher
+	slots  *passwords.Slots
 	memory *memory
 	dummy  string
 
@@ -91,7 +92,7 @@ var _ maildrop.Directory = (*Directory)(nil)
 // Open opens the directory in a file, which it makes, readable by its owner
 // only, if there is none. Options may be nil. The caller closes the directory.
 func Open(ctx context.Context, path string, opts *Options) (*Directory, error) {
-	d := &Directory{dummy: dummyHash()}
+	d := &Directory{dummy: passwords.Dummy()}
 	if opts != nil {
 		d.opts = *opts
 	}
@@ -139,7 +140,7 @@ func (d *Directory) defaults() {
 	if o.SCRAMIterations <= 0 {
 		o.SCRAMIterations = 600_000
 	}
-	d.hasher = newHasher(o.HashSlots, o.HashQueue, debug.FreeOSMemory)
+	d.slots = passwords.NewSlots(o.HashSlots, o.HashQueue, debug.FreeOSMemory)
 	d.memory = newMemory(o.Remembered, o.Now)
 }
 
@@ -176,7 +177,7 @@ func makeFile(path string, log *slog.Logger) error {
 // Close writes down what was noted of sign-ins and closes the file. From then
 // on every answer is ErrClosed.
 func (d *Directory) Close() error {
-	d.hasher.settle.Stop()
+	d.slots.Close()
 	noted := d.writeSignIns(context.Background())
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"strings"
 
+	"restante.example/internal/passwords"
 	"restante.example/maildrop"
 )
 
@@ -72,7 +73,7 @@ var errChanging = errors.New("directory: the user is being changed; try again")
 // SignIn checks a name and a password. The password of a device, and one that
 // was right within the last 24 hours, costs microseconds; every other costs one
 // argon2id, whether the user exists or not, for which it may have to wait.
-// Besides what the contract says it returns ErrBusy, ErrClosed, or the context's
+// Besides what the contract says it returns passwords.ErrBusy, ErrClosed, or the context's
 // error.
 func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password string) (maildrop.Principal, error) {
 	if len(password) > maxPassword {
@@ -141,7 +142,7 @@ func (d *Directory) check(ctx context.Context, u *record, password string) (bool
 	if d.memory.has(digest, generation) {
 		return true, nil
 	}
-	right, err := d.hasher.verify(ctx, phc, password)
+	right, err := d.verify(ctx, phc, password)
 	if err != nil || !right || u == nil {
 		return false, err
 	}
@@ -149,6 +150,29 @@ func (d *Directory) check(ctx context.Context, u *record, password string) (bool
 	// has been changed meanwhile, what is remembered here never holds.
 	d.memory.put(digest, generation)
 	return true, nil
+}
+
+// hash computes what is stored of a prepared password; a command of the
+// operator waits for its turn.
+func (d *Directory) hash(ctx context.Context, password string) (string, error) {
+	if err := d.slots.Acquire(ctx, true); err != nil {
+		return "", err
+	}
+	defer d.slots.Release()
+	return passwords.Hash(password), nil
+}
+
+// verify reports whether it is the prepared password that was stored.
+func (d *Directory) verify(ctx context.Context, stored, password string) (bool, error) {
+	check, err := passwords.Parse(stored)
+	if err != nil {
+		return false, err
+	}
+	if err := d.slots.Acquire(ctx, false); err != nil {
+		return false, err
+	}
+	defer d.slots.Release()
+	return check(password), nil
 }
 
 // SCRAM returns a user's keys. Somebody unknown, or without keys, has a salt

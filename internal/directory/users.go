@@ -68,7 +68,7 @@ func (d *Directory) derive(ctx context.Context, password sasl.Secret, scram bool
 	if err := checkPassword(string(password)); err != nil {
 		return credentials{}, err
 	}
-	hash, err := d.hasher.hash(ctx, preparePassword(string(password)))
+	hash, err := d.hash(ctx, preparePassword(string(password)))
 	c := credentials{hash: hash, salt: salt, iterations: iterations}
 	if err != nil || !scram {
 		return c, err
@@ -83,10 +83,10 @@ func (d *Directory) deriveSCRAM(ctx context.Context, c *credentials, password sa
 		c.salt, c.iterations = make([]byte, 16), d.opts.SCRAMIterations
 		rand.Read(c.salt) // never fails: crypto/rand ends the process instead
 	}
-	if err := d.hasher.acquire(ctx, true); err != nil {
+	if err := d.slots.Acquire(ctx, true); err != nil {
 		return err
 	}
-	defer d.hasher.release()
+	defer d.slots.Release()
 	key, err := sasl.DeriveSCRAM(scramHash, string(password), c.salt, c.iterations)
 	if err != nil {
 		return fmt.Errorf("this password cannot be used with SCRAM: %w", err)

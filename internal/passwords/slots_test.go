@@ -1,7 +1,7 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package directory
+package passwords
 
 import (
 	"context"
@@ -15,23 +15,27 @@ import (
 func TestMemoryOfHashesIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		freed := 0
-		h := newHasher(2, 1, func() { freed++ })
+		s := NewSlots(2, 1, func() { freed++ })
 		ctx := context.Background()
 		time.Sleep(time.Minute)
 		if freed != 0 {
 			t.Fatal("freed before there was anything to free")
 		}
 		for range 5 {
-			must(t, h.acquire(ctx, false))
+			if err := s.Acquire(ctx, false); err != nil {
+				t.Fatal(err)
+			}
 			time.Sleep(settleTime / 2)
-			h.release()
+			s.Release()
 		}
-		must(t, h.acquire(ctx, false))
+		if err := s.Acquire(ctx, false); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(2 * settleTime)
 		if freed != 0 {
 			t.Fatal("freed while a password is being checked")
 		}
-		h.release()
+		s.Release()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if freed != 1 {
