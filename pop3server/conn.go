@@ -48,6 +48,7 @@ type conn struct {
 	cut       bool // the end is in the middle of a reply: nothing more may be said
 
 	checking atomic.Bool   // credentials are being checked
+	secured  atomic.Uint32 // the TLS version, handshaking, or 0 in clear text
 	counted  counted       // under the table's lock
 	done     chan struct{} // closed at the end
 
@@ -163,6 +164,7 @@ func (c *conn) converse() Ending {
 
 // handshake does the TLS handshake, within the time for signing in.
 func (c *conn) handshake() Ending {
+	c.secured.Store(handshaking)
 	if err := c.meter.readBy(c.signInBy()); err != nil {
 		return c.readFailed(err)
 	}
@@ -170,6 +172,7 @@ func (c *conn) handshake() Ending {
 	// cancelled would cost a goroutine.
 	err := c.tls.HandshakeContext(context.WithoutCancel(c.ctx))
 	if err == nil {
+		c.secured.Store(uint32(c.tls.ConnectionState().Version))
 		return ""
 	}
 	c.cut = true

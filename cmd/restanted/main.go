@@ -47,6 +47,9 @@ type commands struct {
 	Deliver  deliverCommand   `cmd:"" help:"Take in the message on standard input."`
 	Check    checkCommand     `cmd:"" name:"check-config" help:"Report all that is wrong with the configuration."`
 	Status   statusCommand    `cmd:"" help:"Show who is signed in, and counts."`
+	Sessions sessionsCommand  `cmd:"" help:"Show the connections of mail programs."`
+	Kick     kickCommand      `cmd:"" help:"End connections; nothing is deleted by that."`
+	LogLevel logLevelCommand  `cmd:"" name:"log-level" help:"Change what the running server logs."`
 	Undelete undeleteCommand  `cmd:"" help:"Bring back mail that was removed."`
 	Mail     mailTraceCommand `cmd:"" name:"trace" help:"Tell where the mail of a user went."`
 	Trace    traceCommand     `cmd:"" name:"trace-session" help:"Log the conversations of a user, or stop it."`

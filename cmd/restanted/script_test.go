@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "talk": talkTo, "hold": hold, "mode": mode,
 			"envsubst": envsubst, "signal": sendSignal, "keep": keepPassword,
+			"linger": linger,
 		},
 	})
 }
@@ -124,6 +125,18 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 		if !strings.HasPrefix(line, "+OK") {
 			ts.Fatalf("%s cannot sign in: %s", args[1], line)
 		}
+	}
+}
+
+// linger SERVICE READYFILE connects, waits for the greeting, and says nothing
+// until the script ends.
+func linger(ts *testscript.TestScript, _ bool, args []string) {
+	conn := open(ts, args[1], args[0])
+	ts.Defer(func() { conn.Close() })
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	ts.Check(err)
+	if !strings.HasPrefix(line, "+OK") {
+		ts.Fatalf("greeted with %s", line)
 	}
 }
 

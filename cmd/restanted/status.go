@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"restante.example/internal/config"
@@ -48,17 +47,7 @@ func (s *statusCommand) Run(ctx context.Context, c *console) error {
 		c.say("Nobody is signed in.")
 		return nil
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, c.text("USER\tADDRESS\tTLS\tMECHANISM\tSINCE\tIDLE\tRETRIEVED\tDELETED"))
-	for _, i := range st.Sessions {
-		user := i.User
-		if i.Device != "" {
-			user += " (" + i.Device + ")"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", user, i.Address, i.TLS, i.Mechanism,
-			i.Since.Local().Format(time.DateTime), (time.Duration(i.Idle) * time.Second).String(), i.Retrieved, i.Deleted)
-	}
-	return w.Flush()
+	return c.sessionTable(st.Sessions)
 }
 
 // server asks the running server, which must be there.

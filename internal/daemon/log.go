@@ -6,6 +6,8 @@ package daemon
 import (
 	"io"
 	"log/slog"
+	"sync"
+	"time"
 
 	"restante.example/internal/config"
 )
@@ -14,6 +16,10 @@ import (
 type Log struct {
 	*slog.Logger
 	level *slog.LevelVar
+
+	mu    sync.Mutex  // held by what changes the level
+	timer *time.Timer // ends an override, or is nil
+	until time.Time   // when it does
 }
 
 // NewLog returns a logger that writes to w in the format and at the level of a
@@ -31,7 +37,9 @@ func NewLog(w io.Writer, c *config.Config) *Log {
 }
 
 func (l *Log) setLevel(name string) {
-	l.level.Set(map[string]slog.Level{
-		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
-	}[name])
+	l.level.Set(logLevels[name])
+}
+
+var logLevels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }

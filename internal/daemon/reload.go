@@ -59,7 +59,7 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 	s.config.Store(c)
 	s.cert.Store(source)
 	s.traceUsers(c)
-	s.log.setLevel(c.LogLevel)
+	s.log.reset(c.LogLevel)
 	s.office.configure(c)
 	s.pop3.Reconfigure(s.pop3Options(c, source))
 	s.lmtp.Reconfigure(s.lmtpOptions(c))

@@ -36,21 +36,6 @@ type Status struct {
 	Counts          Counts        `json:"counts"`
 }
 
-// SessionInfo is a session that is signed in.
-type SessionInfo struct {
-	Connection string    `json:"connection"`
-	User       string    `json:"user"`
-	Device     string    `json:"device,omitempty"`
-	View       string    `json:"view,omitempty"`
-	Address    string    `json:"address,omitempty"`
-	TLS        string    `json:"tls,omitempty"`
-	Mechanism  string    `json:"mechanism"`
-	Since      time.Time `json:"since"`
-	Idle       float64   `json:"idle_seconds"`
-	Retrieved  int       `json:"retrieved"`
-	Deleted    int       `json:"deleted"`
-}
-
 // Counts are what happened since the server started.
 type Counts struct {
 	// Sessions that were signed in and have ended, and messages that they
@@ -85,16 +70,8 @@ func (s *Server) status(ctx context.Context, _ Nothing, _ io.Reader) (Status, er
 		Version: s.version, PID: os.Getpid(), Data: s.office.config.Data,
 		Started: s.started, Uptime: time.Since(s.started).Seconds(),
 		Listening: s.Listening(), Fingerprint: s.cert.Load().Fingerprint(), SelfSigned: s.caFile(),
-		Users: len(users), Connections: all, Unauthenticated: unauthenticated, Sessions: []SessionInfo{},
+		Users: len(users), Connections: all, Unauthenticated: unauthenticated, Sessions: s.sessions(everySession),
 		Counts: Counts{s.counts.sessions.Load(), s.counts.retrieved.Load(), s.counts.removed.Load(), s.counts.failed.Load()},
-	}
-	for _, i := range s.pop3.Sessions() {
-		session := SessionInfo{Connection: i.ID, User: i.User, Device: i.Device, View: string(i.View), TLS: i.TLS, Mechanism: i.Mechanism,
-			Since: i.Since, Idle: i.Idle.Seconds(), Retrieved: i.Retrieved, Deleted: i.Deleted}
-		if i.Remote.IsValid() {
-			session.Address = i.Remote.String()
-		}
-		st.Sessions = append(st.Sessions, session)
 	}
 	return st, nil
 }
@@ -126,4 +103,7 @@ func (s *Server) trace(ctx context.Context, a TraceArgs, _ io.Reader) (Nothing, 
 func (s *Server) serverOperations(m control.Mux) {
 	control.Handle(m, OpStatus, s.status)
 	control.Handle(m, OpTrace, s.trace)
+	control.Handle(m, OpSessions, s.listSessions)
+	control.Handle(m, OpKick, s.kick)
+	control.Handle(m, OpLogLevel, s.logLevel)
 }
