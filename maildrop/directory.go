@@ -94,6 +94,17 @@ type Directory interface {
 	Recipient(ctx context.Context, address string) ([]Recipient, error)
 }
 
+// UTF8Directory is a Directory that says whether names and passwords may be in
+// UTF-8. A server announces it then. RFC 6856 section 2.2.
+type UTF8Directory interface {
+	Directory
+	// TakesUTF8 reports whether SignIn prepares names and passwords, by PRECIS
+	// (RFC 8265) or SASLprep, so that the ways to type the same text are one, and
+	// answers ErrCredentials to what is no UTF-8 or has characters that the
+	// preparation prohibits.
+	TakesUTF8() bool
+}
+
 // Recipient is one maildrop that an address leads to.
 type Recipient struct {
 	Maildrop ID

@@ -25,6 +25,8 @@ const (
 	CmdCapa = "CAPA" // RFC 2449 section 5
 	CmdSTLS = "STLS" // RFC 2595 section 4
 	CmdAuth = "AUTH" // RFC 5034 section 4
+	CmdUTF8 = "UTF8" // RFC 6856 section 2.1
+	CmdLang = "LANG" // RFC 6856 section 3
 )
 
 // Command is a command line, taken apart.

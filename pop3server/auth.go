@@ -194,7 +194,7 @@ func (c *conn) exchange(x *exchange, response []byte) Ending {
 		if done && len(challenge) == 0 {
 			break
 		}
-		var answer string
+		var answer text
 		var end Ending
 		if response, answer, end = c.challenge(challenge); end != "" {
 			return end
@@ -240,7 +240,7 @@ func (c *conn) exchangeFailed(x *exchange, err error) Ending {
 // challenge sends a challenge and reads the response. The answer, where not
 // empty, is why there is none and the exchange is over; so is the ending, and
 // the connection too.
-func (c *conn) challenge(challenge []byte) (response []byte, answer string, end Ending) {
+func (c *conn) challenge(challenge []byte) (response []byte, answer text, end Ending) {
 	c.w.WriteString("+ ")
 	c.w.WriteString(base64.StdEncoding.EncodeToString(challenge))
 	c.w.WriteString("\r\n")

@@ -53,7 +53,7 @@ func (c *conn) bare(cmd pop3.Command) (bool, Ending) {
 	if _, ok := cmd.Words(nil, 0); ok {
 		return true, ""
 	}
-	return false, c.wrongCommand(cmd.Word + " takes no argument")
+	return false, c.wrongCommand("%s takes no argument", cmd.Word)
 }
 
 // capabilities answers CAPA. What is announced depends on the state only where
@@ -74,6 +74,8 @@ func (c *conn) capabilities() {
 	line(pop3.CapRespCodes)
 	line(pop3.CapAuthRespCode)
 	line(pop3.CapPipelining)
+	line(c.utf8Capability()...)
+	line(pop3.CapLang)
 	switch e := c.opt.Expire; {
 	case e < 0:
 		line(pop3.CapExpire, "NEVER")

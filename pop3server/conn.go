@@ -43,6 +43,7 @@ type conn struct {
 	lineBegan time.Time // when the first octet of the line came that is being read
 	signIn    signIn
 	wrong     int // wrong commands
+	speech    speech
 	tracing   bool
 	end       Ending
 	cut       bool // the end is in the middle of a reply: nothing more may be said
@@ -300,7 +301,7 @@ func (c *conn) farewell() {
 
 // farewells are the last words at the endings that the client did not cause.
 // Nothing was deleted at any of them.
-var farewells = map[Ending]string{
+var farewells = map[Ending]text{
 	EndIdle:      "no command came for too long; nothing was deleted",
 	EndAuthTime:  "signing in took too long",
 	EndLineTime:  "the line took too long; nothing was deleted",

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -24,6 +25,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"restante.example/maildrop"
 	"restante.example/pop3server"
 	"restante.example/pop3server/pop3mem"
 )
@@ -43,6 +45,25 @@ func put(t testing.TB, o *pop3mem.Store, user string, letters ...string) {
 	t.Helper()
 	for _, l := range letters {
 		if err := o.Put(user, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// putUTF8 delivers letters as a sender does that has said SMTPUTF8.
+func putUTF8(t testing.TB, o *pop3mem.Store, user string, letters ...string) {
+	t.Helper()
+	for _, l := range letters {
+		to, err := o.Recipient(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := o.Deliver(t.Context(), maildrop.Envelope{SMTPUTF8: true}, []maildrop.Target{{Maildrop: to[0].Maildrop}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(d, l)
+		if err := errors.Join(append(d.Commit(t.Context()), err)...); err != nil {
 			t.Fatal(err)
 		}
 	}

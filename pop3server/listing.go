@@ -28,7 +28,7 @@ func uidlRow(b []byte, n int, info maildrop.Info) []byte {
 func (c *conn) listing(cmd pop3.Command, row func([]byte, int, maildrop.Info) []byte, all func()) Ending {
 	words, ok := cmd.Words(nil, 1)
 	if !ok {
-		return c.wrongCommand(cmd.Word + " takes one number at most")
+		return c.wrongCommand("%s takes one number at most", cmd.Word)
 	}
 	if len(words) == 0 {
 		all()

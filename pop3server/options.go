@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -54,6 +55,14 @@ type Options struct {
 	// Implementation is what IMPLEMENTATION announces, one line; the default
 	// is "restante". RFC 2449 section 6.9.
 	Implementation string
+
+	// Language is what a client gets that leaves the choice to the server (LANG
+	// *): English, the default, or Spanish. Until LANG is said it is English. RFC
+	// 6856 section 3.2.
+	Language string
+	// Spanish translates the texts that Guard, Directory and Store choose with a
+	// *pop3.Error, by their English; what it does not have goes out as it is.
+	Spanish map[string]string
 
 	// Logger gets a line per session, per refused sign-in and per failure of
 	// the store; nil is slog.Default().
@@ -165,7 +174,11 @@ func newSettings(given *Options) *settings {
 	if s.Logger == nil {
 		s.Logger = slog.Default()
 	}
-	s.Implementation = oneLine(cmp.Or(s.Implementation, "restante"))
+	s.Implementation = asciiOnly(oneLine(cmp.Or(s.Implementation, "restante")))
+	s.Spanish = maps.Clone(s.Spanish)
+	if s.Language != Spanish {
+		s.Language = English
+	}
 
 	l := &s.Limits
 	l.Sessions = cmp.Or(l.Sessions, 10_000)

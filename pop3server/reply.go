@@ -15,23 +15,33 @@ import (
 // a code and CRLF. RFC 2449 section 4.
 const maxText = pop3.MaxStatus - 64
 
+// maxCode is the longest response code that a backend may choose.
+const maxCode = 32
+
 // ok answers +OK and a text.
-func (c *conn) ok(text string) {
+func (c *conn) ok(t text) { c.okTagged("", t) }
+
+// okTagged answers +OK, a language tag where there is one, and a text.
+func (c *conn) okTagged(tag string, t text) {
+	said := c.say(t)
+	if tag != "" {
+		said = tag + " " + said // RFC 6856 section 3.2
+	}
 	c.w.WriteString("+OK ")
-	c.w.WriteString(text)
+	c.w.WriteString(said)
 	c.w.WriteString("\r\n")
 	if c.tracing {
-		c.trace("S", "+OK "+text)
+		c.trace("S", "+OK "+said)
 	}
 }
 
 // refuse answers -ERR, a response code if there is one, and a text.
-func (c *conn) refuse(code pop3.Code, text string) {
+func (c *conn) refuse(code pop3.Code, t text, args ...any) {
 	status := "-ERR "
 	if code != "" {
 		status += code.Error() + " "
 	}
-	status += text
+	status += c.sayf(t, args)
 	c.w.WriteString(status)
 	c.w.WriteString("\r\n")
 	if c.tracing {
@@ -49,39 +59,44 @@ func oneLine(text string) string {
 	return text
 }
 
-// chosen returns the reply that a backend has chosen by a *pop3.Error.
-func chosen(err error) (pop3.Code, string, bool) {
+// chosen returns the reply that a backend has chosen by a *pop3.Error, in the
+// language of the client where Options know it.
+func (c *conn) chosen(err error) (pop3.Code, text, bool) {
 	e, ok := errors.AsType[*pop3.Error](err)
 	if !ok {
 		return "", "", false
 	}
 	code := e.Code
-	if len(code) > 32 {
+	if len(code) > maxCode {
 		code = pop3.CodeSysTemp
 	}
-	return code, oneLine(e.Text), true
+	own := e.Text
+	if translated, ok := c.opt.Spanish[own]; ok && c.speech.spanish {
+		own = translated
+	}
+	return code, text(oneLine(c.written(own))), true
 }
 
 // refuseFailure answers what the store failed with. The client learns of what
 // kind it is, the log the whole.
-func (c *conn) refuseFailure(err error, text string) {
-	code, own, ok := chosen(err)
+func (c *conn) refuseFailure(err error, t text) {
+	code, own, ok := c.chosen(err)
 	switch {
 	case ok:
-		text = own
+		t = own
 	case errors.Is(err, maildrop.ErrDamaged), errors.Is(err, maildrop.ErrGone),
 		errors.Is(err, maildrop.ErrNoMaildrop), errors.Is(err, maildrop.ErrNoView):
 		code = pop3.CodeSysPerm // RFC 3206 section 4
 	default:
 		code = pop3.CodeSysTemp
 	}
-	c.refuse(code, text)
+	c.refuse(code, t)
 }
 
 // wrongCommand refuses a command that does not exist or is not well-formed,
 // and ends the connection after too many.
-func (c *conn) wrongCommand(text string) Ending {
-	c.refuse("", text)
+func (c *conn) wrongCommand(t text, args ...any) Ending {
+	c.refuse("", t, args...)
 	c.wrong++
 	if limit := c.opt.Limits.WrongCommands; limit >= 0 && c.wrong >= limit {
 		return EndWrong

@@ -20,19 +20,20 @@ import (
 // be taken back as long as it fits in.
 const batch = writeBuffer / 4
 
-// retrCommand sends a message. RFC 1939 section 5, RETR. One that was received
-// with SMTPUTF8 goes out as it is stored, as long as there is no UTF8 command
-// for a client to ask for it with (RFC 6856).
+// retrCommand sends a message. RFC 1939 section 5, RETR.
 func (c *conn) retrCommand(cmd pop3.Command) Ending {
 	n, end, ok := c.message(cmd)
 	if !ok {
 		return end
 	}
-	size := c.session.snap.Info(n).Size
+	size, ok := c.readable(n)
+	if !ok {
+		return ""
+	}
 	sent, end := c.send(n, func(r io.Reader) error {
 		b := append(c.w.Available(), "+OK "...)
 		b = strconv.AppendInt(b, size, 10)
-		c.row(append(b, " octets"...))
+		c.row(append(b, c.say(" octets")...))
 		c.w.BeginText()
 		got, err := c.w.TextFrom(r)
 		return c.whole(got, size, err)
@@ -59,7 +60,10 @@ func (c *conn) topCommand(cmd pop3.Command) Ending {
 	if err != nil {
 		return c.wrongCommand("a number of lines is a decimal number")
 	}
-	size := c.session.snap.Info(n).Size
+	size, ok := c.readable(n)
+	if !ok {
+		return ""
+	}
 	sent, end := c.send(n, func(r io.Reader) error {
 		c.ok("top of the message follows")
 		c.w.BeginText()
@@ -74,6 +78,19 @@ func (c *conn) topCommand(cmd pop3.Command) Ending {
 		c.count(func() { c.session.top++ })
 	}
 	return end
+}
+
+// readable returns the size of message n, or refuses: one that was received with
+// SMTPUTF8 goes only to a client that has said UTF8. It can be deleted all the
+// same, which is then meant. What was received without it goes out as it is
+// stored, whatever its octets are. RFC 6856 sections 2.1 and 5.
+func (c *conn) readable(n int) (size int64, ok bool) {
+	info := c.session.snap.Info(n)
+	if info.SMTPUTF8 && !c.speech.utf8 {
+		c.refuse(pop3.CodeUTF8, "the message needs UTF8, which is said before signing in")
+		return 0, false
+	}
+	return info.Size, true
 }
 
 // whole makes an error of a stream that ended well at a wrong place. An error

@@ -96,7 +96,9 @@ func (c *conn) transaction(cmd pop3.Command) Ending {
 		if ok, end := c.bare(cmd); !ok {
 			return end
 		}
-	case pop3.CmdUser, pop3.CmdPass, pop3.CmdAuth, pop3.CmdSTLS, pop3.CmdAPOP:
+	case pop3.CmdLang:
+		return c.langCommand(cmd)
+	case pop3.CmdUser, pop3.CmdPass, pop3.CmdAuth, pop3.CmdSTLS, pop3.CmdAPOP, pop3.CmdUTF8:
 		return c.wrongCommand("you are signed in already")
 	default:
 		return c.wrongCommand("there is no such command")
@@ -137,9 +139,9 @@ func (c *conn) stat() {
 func (c *conn) okCount(n int, octets int64) {
 	b := append(c.w.Available(), "+OK "...)
 	b = strconv.AppendInt(b, int64(n), 10)
-	b = append(b, " messages ("...)
+	b = append(b, c.say(" messages (")...)
 	b = strconv.AppendInt(b, octets, 10)
-	b = append(b, " octets)"...)
+	b = append(b, c.say(" octets)")...)
 	c.row(b)
 }
 
@@ -204,7 +206,7 @@ func (c *conn) quit() Ending {
 	}
 	c.log(slog.LevelError, "not every message was removed", slog.String("user", s.principal.Name),
 		slog.Int("removed", removed), slog.Int("stayed", stayed), slog.Any("error", err))
-	c.refuse(pop3.CodeSysTemp, strconv.Itoa(stayed)+" of "+strconv.Itoa(s.deleted)+" deleted messages were not removed")
+	c.refuse(pop3.CodeSysTemp, "%d of %d deleted messages were not removed", stayed, s.deleted)
 	return c.flushLast(EndQuitFailed)
 }
 
@@ -213,7 +215,7 @@ func (c *conn) quit() Ending {
 func (c *conn) message(cmd pop3.Command) (int, Ending, bool) {
 	words, ok := cmd.Words(nil, 1)
 	if !ok || len(words) == 0 {
-		return 0, c.wrongCommand(cmd.Word + " takes the number of a message"), false
+		return 0, c.wrongCommand("%s takes the number of a message", cmd.Word), false
 	}
 	return c.number1(words[0])
 }

@@ -35,6 +35,10 @@ func (c *conn) authorization(cmd pop3.Command) Ending {
 		return c.authCommand(cmd)
 	case pop3.CmdSTLS:
 		return c.stlsCommand(cmd)
+	case pop3.CmdUTF8:
+		return c.utf8Command(cmd)
+	case pop3.CmdLang:
+		return c.langCommand(cmd)
 	case pop3.CmdCapa:
 		if ok, end := c.bare(cmd); !ok {
 			return end
@@ -200,36 +204,36 @@ func (c *conn) refuseSignIn(a maildrop.Attempt, err error) Ending {
 	if why := c.meter.interrupted(); why != "" {
 		return why
 	}
-	code, text, reason := pop3.CodeSysTemp, "signing in is not possible now; try again later", "unavailable"
-	own, ownText, ok := chosen(err)
+	code, t, reason := pop3.CodeSysTemp, text("signing in is not possible now; try again later"), "unavailable"
+	own, ownText, ok := c.chosen(err)
 	guarded, isGuard := errors.AsType[*guardError](err)
 	switch {
 	case wrongCredentials(err):
 		// RFC 3206 section 5: the credentials are wrong, and nothing else is.
-		code, text, reason = pop3.CodeAuth, "wrong name or password", "credentials"
+		code, t, reason = pop3.CodeAuth, "wrong name or password", "credentials"
 		if errors.Is(err, maildrop.ErrDisabled) {
 			reason = "disabled"
 		}
 		c.signIn.failures++
 	case ok:
-		code, text, reason = own, ownText, "refused"
+		code, t, reason = own, ownText, "refused"
 	case errors.Is(err, sasl.ErrChannelBinding):
 		// Not [AUTH]: the password may be right, and somebody between us.
-		code, text, reason = "", "channel binding does not match: the connection may be intercepted", "channel binding"
+		code, t, reason = "", "channel binding does not match: the connection may be intercepted", "channel binding"
 		c.signIn.failures++
 	case isGuard:
 		err, reason = guarded.error, "guard"
 	case errors.Is(err, maildrop.ErrInUse):
-		code, text, reason = pop3.CodeInUse, "another session has this maildrop open", "in use" // RFC 2449 section 8.1.2
+		code, t, reason = pop3.CodeInUse, "another session has this maildrop open", "in use" // RFC 2449 section 8.1.2
 	case errors.Is(err, errTooManyOfOne):
-		code, text, reason = pop3.CodeInUse, "there are too many sessions of this user", "too many sessions"
+		code, t, reason = pop3.CodeInUse, "there are too many sessions of this user", "too many sessions"
 	case errors.Is(err, errLoginDelay):
-		code, text, reason = pop3.CodeLoginDelay, "the last sign-in was too recent", "login delay" // RFC 2449 section 8.1.1
+		code, t, reason = pop3.CodeLoginDelay, "the last sign-in was too recent", "login delay" // RFC 2449 section 8.1.1
 	case errors.Is(err, maildrop.ErrNoMaildrop), errors.Is(err, maildrop.ErrNoView):
-		code, text, reason = pop3.CodeSysPerm, "the maildrop cannot be opened", "no maildrop"
+		code, t, reason = pop3.CodeSysPerm, "the maildrop cannot be opened", "no maildrop"
 	}
 	c.logRefusal(a, reason, err)
-	c.refuse(code, text)
+	c.refuse(code, t)
 	if limit := c.opt.Limits.Failures; limit >= 0 && c.signIn.failures >= limit {
 		return c.flushLast(EndFailures)
 	}
@@ -298,6 +302,9 @@ func (c *conn) stlsCommand(cmd pop3.Command) Ending {
 	if c.opt.tls == nil || c.tls != nil {
 		return c.wrongCommand("STLS is not possible here")
 	}
+	if c.speech.utf8 {
+		return c.wrongCommand("STLS comes before UTF8") // RFC 6856 section 2.1
+	}
 	// What was pushed in behind STLS in clear text would be taken for said under
 	// TLS: somebody is trying that.
 	if c.r.Buffered() > 0 {
@@ -310,7 +317,9 @@ func (c *conn) stlsCommand(cmd pop3.Command) Ending {
 	c.tls = tls.Server(&c.meter, c.opt.tls)
 	c.w.Reset(c.tls)
 	c.r.Reset(c)
-	c.signIn.user, c.signIn.haveUser = "", false // said before TLS: not believed
+	// Said before TLS: not believed. RFC 6856 section 7 has what a LANG of somebody
+	// on the way would do.
+	c.signIn.user, c.signIn.haveUser, c.speech = "", false, speech{}
 	return c.handshake()
 }
 

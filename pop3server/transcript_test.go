@@ -62,6 +62,13 @@ func play(t *testing.T, lines []string) {
 				fail("%v", err)
 			}
 			put(t, o, name, text)
+		case "utf8-mail":
+			name, quoted, _ := strings.Cut(rest, " ")
+			text, err := strconv.Unquote(quoted)
+			if err != nil {
+				fail("%v", err)
+			}
+			putUTF8(t, o, name, text)
 		case "from":
 			from = rest
 		case "set":
@@ -116,6 +123,8 @@ func set(opt *pop3server.Options, what string) error {
 		opt.Expire, err = strconv.Atoi(value)
 	case "login-delay":
 		opt.LoginDelay, err = time.ParseDuration(value)
+	case "language":
+		opt.Language = value
 	case "implementation":
 		opt.Implementation = value
 	case "no-tls":

@@ -32,6 +32,9 @@ type Config struct {
 	// LoginDelay is the least time between two sign-ins of a user. RFC 2449
 	// section 6.5.
 	LoginDelay Duration `toml:"login_delay"`
+	// Language is what a client gets that leaves the language of the replies to
+	// the server: "en" or "es". RFC 6856 section 3.2.
+	Language string `toml:"language"`
 	// LogFormat is "text" or "json", LogLevel "debug", "info", "warn" or "error".
 	LogFormat string `toml:"log_format"`
 	LogLevel  string `toml:"log_level"`
@@ -171,6 +174,7 @@ const (
 func Default() *Config {
 	return &Config{
 		ClearText: ClearTextLoopback,
+		Language:  "en",
 		LogFormat: "text",
 		LogLevel:  "info",
 		KeepTrace: 90 * day, SilentDevices: 90 * day,

@@ -46,6 +46,7 @@ func TestFlagsOverrideTheFile(t *testing.T) {
 	name := write(t, `
 data = "/from/file"
 clear_text = "never"
+language = "es"
 [listen]
 pop3s = [":1995", ":2995"]
 lmtp = ["unix:run/lmtp"]
@@ -60,7 +61,7 @@ quota_octets = "25MB"
 	}
 	want := Default()
 	want.File = name
-	want.Data, want.ClearText, want.Hostname = "/from/flag", "never", c.Hostname
+	want.Data, want.ClearText, want.Language, want.Hostname = "/from/flag", "never", "es", c.Hostname
 	want.Listen.POP3, want.Listen.POP3S = []string{"127.0.0.1:0"}, []string{}
 	want.Listen.LMTP = []string{"unix:" + filepath.Join(filepath.Dir(name), "run/lmtp")}
 	want.Timeouts.Idle, want.Delivery.QuotaOctets = Duration(15*time.Minute), 25_000_000

@@ -12,6 +12,14 @@ import (
 	"restante.example/pop3"
 )
 
+// tooManyFailures is what a client is told whom the guard does not let try.
+const tooManyFailures = "too many failed sign-ins, try again later"
+
+// refusalsInSpanish has what the server says beside package pop3server.
+func refusalsInSpanish() map[string]string {
+	return map[string]string{tooManyFailures: "demasiadas entradas fallidas; inténtelo más tarde"}
+}
+
 // refusals turns the refusal of the guard into a reply.
 type refusals struct{ *guard.Guard }
 
@@ -20,7 +28,7 @@ func (r refusals) Before(ctx context.Context, remote netip.Addr, name string) er
 	err := r.Guard.Before(ctx, remote, name)
 	if errors.Is(err, guard.ErrTooMany) {
 		// Not [AUTH]: the password may be right, and must not be thrown away.
-		return &pop3.Error{Code: pop3.CodeSysTemp, Text: "too many failed sign-ins, try again later"}
+		return &pop3.Error{Code: pop3.CodeSysTemp, Text: tooManyFailures}
 	}
 	return err
 }

@@ -196,6 +196,8 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 		},
 		Expire:         s.office.expireDays(context.Background(), c), // it answers from memory
 		LoginDelay:     time.Duration(c.LoginDelay),
+		Language:       c.Language,
+		Spanish:        refusalsInSpanish(),
 		Implementation: "restante " + s.version,
 		Logger:         s.log.Logger,
 		Trace: func(name string) bool {

@@ -28,9 +28,9 @@ func TestAppPasswordAsItIsTyped(t *testing.T) {
 	const p, want = "abcd-efgh-ijkm-npqr-stuv-wxyz-2345-6789", "abcdefghijkmnpqrstuvwxyz23456789"
 	for _, typed := range []string{
 		p, want, strings.ToUpper(p), strings.ReplaceAll(p, "-", " "), strings.ReplaceAll(p, "-", "\u2013"),
-		" " + p + " ", "Abcd efgh-ijkm\u2011npqr stuv\u00a0wxyz 2345 6789", strings.Join(strings.Split(want, ""), " "),
+		" " + p + " ", "Abcd efgh-ijkm\u2011npqr stuv\u00a0wxyz 2345 6789", "abcd\u00adefgh-ijkm\u200bnpqr-stuv-wxyz-2345-6789", strings.Join(strings.Split(want, ""), " "),
 	} {
-		if got, ok := parseAppPassword(preparePassword(typed)); !ok || got != want {
+		if got, ok := parseAppPassword(typed); !ok || got != want {
 			t.Errorf("%q: %q, %v", typed, got, ok)
 		}
 	}
@@ -38,7 +38,7 @@ func TestAppPasswordAsItIsTyped(t *testing.T) {
 		"", "secret", p + "a", p[1:], strings.Replace(p, "a", "l", 1), strings.Replace(p, "a", "0", 1), strings.Replace(p, "a", "ä", 1),
 		p + strings.Repeat(" ", 200), strings.Repeat("-", 40), strings.Replace(p, "-", "_", 1), "\xff" + p,
 	} {
-		if got, ok := parseAppPassword(preparePassword(typed)); ok {
+		if got, ok := parseAppPassword(typed); ok {
 			t.Errorf("%q was taken for %q", typed, got)
 		}
 	}

@@ -161,17 +161,19 @@ func unquote(s string) string {
 }
 
 // preparePassword makes the ways in which a keyboard can type a password the
-// same: PRECIS OpaqueString (RFC 8265 section 4.2). What that refuses is taken
-// as it is, since people have such passwords from elsewhere.
-func preparePassword(password string) string {
+// same: PRECIS OpaqueString (RFC 8265 section 4.2). It reports false for what is
+// no UTF-8 or has characters that the profile prohibits: such a password is
+// nobody's. RFC 6856 section 2.2.
+func preparePassword(password string) (string, bool) {
+	if isASCII(password) {
+		return password, !strings.ContainsFunc(password, unicode.IsControl)
+	}
 	// The profile would make every octet that is no UTF-8 the same character.
-	if isASCII(password) || !utf8.ValidString(password) {
-		return password
+	if !utf8.ValidString(password) {
+		return "", false
 	}
-	if prepared, err := precis.OpaqueString.String(password); err == nil {
-		return prepared
-	}
-	return password
+	prepared, err := precis.OpaqueString.String(password)
+	return prepared, err == nil
 }
 
 // checkPassword refuses a new password that could not be used to sign in.
@@ -186,6 +188,12 @@ func checkPassword(password string) error {
 		if password[i] < ' ' || password[i] == 0x7f {
 			return errors.New("the password holds a control character, which mail programs cannot send; leave it out")
 		}
+	}
+	if !utf8.ValidString(password) {
+		return errors.New("the password is not UTF-8; write it in UTF-8")
+	}
+	if _, ok := preparePassword(password); !ok {
+		return errors.New("the password holds a character that a password cannot have (RFC 8265); leave it out")
 	}
 	return nil
 }

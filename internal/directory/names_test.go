@@ -35,10 +35,18 @@ func TestCleanName(t *testing.T) {
 
 func TestPasswordsArePrepared(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain pass": "plain pass", "u\u0308": "ü", "a\u00a0b": "a b", "\xff\xfe": "\xff\xfe", "x\u0007ü": "x\u0007ü",
+		"plain pass": "plain pass", "u\u0308": "ü", "a\u00a0b": "a b", "пароль": "пароль", "密码🔑": "密码🔑",
 	} {
-		if got := preparePassword(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
+		if got, ok := preparePassword(in); got != want || !ok {
+			t.Errorf("%q: %q, %t, want %q", in, got, ok, want)
+		}
+	}
+	for _, bad := range []string{"a\x07b", "a\x7f", "\xff\xfe", "contrase\xf1a", "x\u0007ü", "ü\u0085", "ü\ufdd0", "\xc0\xaf", "\xed\xa0\x80ü"} {
+		if got, ok := preparePassword(bad); ok {
+			t.Errorf("%q is prepared: %q", bad, got)
+		}
+		if checkPassword(bad) == nil {
+			t.Errorf("%q is taken", bad)
 		}
 	}
 	for _, bad := range []string{"", "a\nb", "a\x00b", strings.Repeat("x", 256)} {

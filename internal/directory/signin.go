@@ -79,7 +79,8 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 	if len(password) > maxPassword {
 		password = "" // which is nobody's; the work stays the same
 	}
-	password = preparePassword(password)
+	typed := password
+	password, _ = preparePassword(typed) // "" where it cannot be
 	for range 3 {
 		s, err := d.snapshot()
 		if err != nil {
@@ -89,7 +90,7 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			return maildrop.Principal{}, errNobody
 		}
 		u, _ := d.lookup(s, a.Name)
-		if of := u.deviceOf(password); of != nil {
+		if of := u.deviceOf(typed); of != nil {
 			if !u.opens(of) {
 				return maildrop.Principal{}, maildrop.ErrDisabled
 			}
@@ -205,6 +206,10 @@ func fakeSalt(secret []byte, hash, name string) []byte {
 	h.Write([]byte(hash + "\x00" + name))
 	return h.Sum(nil)[:16]
 }
+
+// TakesUTF8 implements maildrop.UTF8Directory: names are prepared by PRECIS
+// UsernameCaseMapped, passwords by OpaqueString. RFC 8265.
+func (d *Directory) TakesUTF8() bool { return true }
 
 // HasSCRAM reports whether every enabled user has keys for the hash, and there
 // is one.

@@ -68,7 +68,8 @@ func (d *Directory) derive(ctx context.Context, password sasl.Secret, scram bool
 	if err := checkPassword(string(password)); err != nil {
 		return credentials{}, err
 	}
-	hash, err := d.hash(ctx, preparePassword(string(password)))
+	prepared, _ := preparePassword(string(password)) // checked above
+	hash, err := d.hash(ctx, prepared)
 	c := credentials{hash: hash, salt: salt, iterations: iterations}
 	if err != nil || !scram {
 		return c, err

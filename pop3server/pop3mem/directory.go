@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"restante.example/maildrop"
+	"restante.example/sasl"
 )
 
 // user is somebody with one or more passwords.
@@ -54,14 +55,14 @@ func (s *Store) AddUser(name, secret string) maildrop.ID {
 		s.users[fold(name)] = u
 		s.addMaildrop(u.maildrop)
 	}
-	u.passwords = append(u.passwords, password{secret, maildrop.Classic})
+	u.passwords = append(u.passwords, password{prepared(secret), maildrop.Classic})
 	return u.maildrop
 }
 
 // AddPassword gives a user one more password, which opens the view of that
 // name. The view itself is made with AddView.
 func (s *Store) AddPassword(name, secret string, view maildrop.View) error {
-	return s.change(name, func(u *user) { u.passwords = append(u.passwords, password{secret, view}) })
+	return s.change(name, func(u *user) { u.passwords = append(u.passwords, password{prepared(secret), view}) })
 }
 
 // Disable makes a user's right passwords answer maildrop.ErrDisabled.
@@ -85,7 +86,20 @@ func (s *Store) change(name string, f func(*user)) error {
 	return nil
 }
 
-func fold(name string) string { return strings.ToLower(name) }
+// fold brings a name into the form in which it is compared.
+func fold(name string) string { return strings.ToLower(prepared(name)) }
+
+// prepared makes the ways to type a name or password one, and leaves what
+// cannot be one as it is: nobody has it. RFC 4013.
+func prepared(s string) string {
+	if p, err := sasl.Prep(s); err == nil {
+		return p
+	}
+	return s
+}
+
+// TakesUTF8 implements maildrop.UTF8Directory.
+func (s *Store) TakesUTF8() bool { return true }
 
 // newID makes a readable id from a name, under the lock.
 func (s *Store) newID(name string) maildrop.ID {
@@ -127,6 +141,10 @@ func (u *user) principal(view maildrop.View) maildrop.Principal {
 func (s *Store) SignIn(ctx context.Context, a maildrop.Attempt, secret string) (maildrop.Principal, error) {
 	if err := s.begin(ctx, OpSignIn, ""); err != nil {
 		return maildrop.Principal{}, err
+	}
+	secret, err := sasl.Prep(secret)
+	if err != nil {
+		return maildrop.Principal{}, maildrop.ErrCredentials
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
