@@ -40,40 +40,10 @@ func deviceCollectors(t *testing.T) []*collector {
 			once:   func(t *testing.T, r run) { fetch(t, fetchmail, r).must(t, 0, 1) }}, // 1 is: no new mail
 		{name: "getmail", filed: readDir,
 			stored: func(_ account, message string) string { return getmailEnds.ReplaceAllString(message, "\n") },
-			once:   func(t *testing.T, r run) { getmailOnce(t, getmail, r) }},
+			once:   func(t *testing.T, r run) { runGetmail(t, getmail, r).must(t, 0) }},
 		{name: "curl", stored: asIs, filed: readDir,
 			once: func(t *testing.T, r run) { curlAndDelete(t, curl, r) }},
 	}
-}
-
-// getmailOnce runs getmail, which hands each message to a program. That one
-// takes its time, for the reason that TestGetmail has.
-func getmailOnce(t *testing.T, getmail string, r run) {
-	t.Helper()
-	writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
-	mda := filepath.Join(r.home, "mda")
-	if err := os.WriteFile(mda, []byte("#!/bin/sh\nsleep 0.05\ncat >\"$1/$$\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	rc := filepath.Join(r.home, "rc")
-	writeFile(t, rc, fmt.Sprintf(`[retriever]
-type = SimplePOP3SSLRetriever
-server = localhost
-port = %s
-username = %s
-password_command = ("cat", "%s/password")
-ca_certs = %s
-[destination]
-type = MDA_external
-path = %s
-arguments = ("%s",)
-allow_root_commands = true
-[options]
-delete = true
-delivered_to = false
-received = false
-`, r.port, r.user, r.home, r.ca, mda, r.out))
-	execute(t, r.home, "", getmail, "--getmaildir", r.home, "--rcfile", rc).must(t, 0)
 }
 
 // curlAndDelete collects with curl, which knows no more than commands: the

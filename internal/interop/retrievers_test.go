@@ -70,16 +70,25 @@ func TestGetmail(t *testing.T) {
 		},
 		letters: append(corpus(), nulLetter(), returnsLetter(), longLetter()),
 		collect: func(t *testing.T, r run) []string {
-			writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
-			mda := filepath.Join(r.home, "mda")
-			// It misses the end of a program, or of its own child that files into a
-			// Maildir, when that comes before it has begun to wait, and then waits
-			// for a minute.
-			if err := os.WriteFile(mda, []byte("#!/bin/sh\nsleep 0.05\ncat >\"$1/$$\"\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			rc := filepath.Join(r.home, "rc")
-			writeFile(t, rc, fmt.Sprintf(`[retriever]
+			runGetmail(t, getmail, r).must(t, 0)
+			return readDir(t, r.out)
+		},
+	}.collects(t)
+}
+
+// runGetmail runs getmail once, which hands each message to a program.
+func runGetmail(t *testing.T, getmail string, r run) result {
+	t.Helper()
+	writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
+	mda := filepath.Join(r.home, "mda")
+	// It misses the end of a program, or of its own child that files into a
+	// Maildir, when that comes before it has begun to wait, and then waits for a
+	// minute.
+	if err := os.WriteFile(mda, []byte("#!/bin/sh\nsleep 0.05\ncat >\"$1/$$\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rc := filepath.Join(r.home, "rc")
+	writeFile(t, rc, fmt.Sprintf(`[retriever]
 type = SimplePOP3%sRetriever
 server = localhost
 port = %s
@@ -97,11 +106,8 @@ delete = %s
 delivered_to = false
 received = false
 `, onOff(r.tls == "none", "", "SSL"), r.port, r.user, r.home, onOff(r.tls == "none", "", "ca_certs = "+r.ca),
-				mda, r.out, onOff(r.remove, "true", "false")))
-			execute(t, r.home, "", getmail, "--getmaildir", r.home, "--rcfile", rc).must(t, 0)
-			return readDir(t, r.out)
-		},
-	}.collects(t)
+		mda, r.out, onOff(r.remove, "true", "false")))
+	return execute(t, r.home, "", getmail, "--getmaildir", r.home, "--rcfile", rc)
 }
 
 // fetch runs fetchmail once, which hands each message to a program.

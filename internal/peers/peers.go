@@ -30,6 +30,8 @@ func packageOf(program string) string {
 		return "dovecot-pop3d"
 	case "postconf", "postqueue":
 		return "postfix"
+	case "java":
+		return "openjdk-17-jre-headless"
 	case "script":
 		return "bsdutils"
 	case "systemd-analyze":
