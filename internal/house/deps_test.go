@@ -61,7 +61,7 @@ var floors = []floor{
 	},
 	{
 		packages: []string{"internal/passwords"},
-		may:      []string{"golang.org/x"},
+		may:      []string{"golang.org/x", "github.com/go-crypt/x", module + "/sasl"},
 		why:      "what is stored of a password is known in one place, which knows no users",
 	},
 	{

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/argon2"
@@ -37,14 +36,18 @@ func Hash(password string) string {
 // may cost much, so the caller holds a slot.
 type Check func(password string) bool
 
-// Parse reads what was stored of a password.
-func Parse(stored string) (Check, error) {
-	c, salt, want, err := decodeHash(stored)
+// parseArgon2 reads the PHC string of a variant, argon2id or argon2i.
+func parseArgon2(phc, variant string) (Check, error) {
+	c, salt, want, err := decodeHash(phc, variant)
 	if err != nil {
 		return nil, err
 	}
+	key := argon2.IDKey
+	if variant == "argon2i" {
+		key = argon2.Key
+	}
 	return func(password string) bool {
-		got := argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, uint32(len(want)))
+		got := key([]byte(password), salt, c.Time, c.Memory, c.Threads, uint32(len(want)))
 		return subtle.ConstantTimeCompare(got, want) == 1
 	}, nil
 }
@@ -58,17 +61,17 @@ func encodeHash(c cost, salt, sum []byte) string {
 // Dummy costs as much as a real hash and belongs to no password.
 func Dummy() string { return encodeHash(defaultCost(), make([]byte, 16), make([]byte, 32)) }
 
-// decodeHash reads a PHC string. Its costs are bounded, so that a damaged row
+// decodeHash reads the PHC string of a variant. Its costs are bounded, so that a damaged row
 // cannot stop the server.
-func decodeHash(phc string) (c cost, salt, sum []byte, err error) {
+func decodeHash(phc, variant string) (c cost, salt, sum []byte, err error) {
 	var version int
 	var salt64, sum64 string
-	bad := errors.New("a stored password hash is not an argon2id PHC string; set the password anew")
+	bad := fmt.Errorf("a stored password hash is not an %s PHC string, or too costly; set the password anew", variant)
 	head, rest, ok := cutN(phc, '$', 4)
 	if !ok {
 		return c, nil, nil, bad
 	}
-	if _, err := fmt.Sscanf(head, "$argon2id$v=%d$m=%d,t=%d,p=%d", &version, &c.Memory, &c.Time, &c.Threads); err != nil {
+	if _, err := fmt.Sscanf(head, "$"+variant+"$v=%d$m=%d,t=%d,p=%d", &version, &c.Memory, &c.Time, &c.Threads); err != nil {
 		return c, nil, nil, bad
 	}
 	salt64, sum64, ok = cutN(rest, '$', 1)

@@ -7,7 +7,7 @@ import "testing"
 
 func TestHashStrings(t *testing.T) {
 	phc := Hash("password")
-	c, salt, sum, err := decodeHash(phc)
+	c, salt, sum, err := decodeHash(phc, "argon2id")
 	if err != nil || c != defaultCost() || !check(t, phc, "password") || check(t, phc, "Password") || len(salt) != 16 || len(sum) != 32 {
 		t.Errorf("%s: %+v, %v", phc, c, err)
 	}
