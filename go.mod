@@ -9,6 +9,7 @@ require (
 	github.com/go-crypt/x v0.4.16
 	github.com/google/go-cmp v0.7.0
 	github.com/pelletier/go-toml/v2 v2.4.3
+	github.com/pires/go-proxyproto v0.15.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/xdg-go/scram v1.4.0
 	github.com/zalando/go-keyring v0.2.8

@@ -96,7 +96,7 @@ func (c *conn) capabilities() {
 	if m := c.mechanisms(); len(m) > 0 {
 		line(pop3.CapSASL, strings.Join(m, " "))
 	}
-	if c.session == nil && c.tls == nil && c.opt.tls != nil {
+	if c.session == nil && c.maySTLS() {
 		line(pop3.CapSTLS) // AUTHORIZATION only, RFC 2595 section 4
 	}
 	line(pop3.CapImplementation, c.opt.Implementation)

@@ -27,18 +27,19 @@ const readBuffer = 512
 
 // conn is one connection. All but what is marked belongs to its goroutine.
 type conn struct {
-	server *Server
-	opt    *settings
-	ctx    context.Context
-	cancel context.CancelFunc
-	number uint64 // set by the table
-	remote netip.Addr
-	local  bool // this machine, see ClearTextLoopback
-	began  time.Time
-	meter  meter
-	tls    *tls.Conn // nil in clear text
-	r      *wire.Reader
-	w      *wire.Writer
+	server   *Server
+	opt      *settings
+	ctx      context.Context
+	cancel   context.CancelFunc
+	number   uint64 // set by the table
+	remote   netip.Addr
+	local    bool // this machine, see ClearTextLoopback
+	shielded bool // under TLS as far as a proxy, see Proxied
+	began    time.Time
+	meter    meter
+	tls      *tls.Conn // nil in clear text
+	r        *wire.Reader
+	w        *wire.Writer
 
 	lineBegan time.Time // when the first octet of the line came that is being read
 	signIn    signIn
@@ -63,6 +64,9 @@ func newConn(ctx context.Context, s *Server, nc net.Conn, implicit bool) *conn {
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.remote, c.local = remoteOf(nc)
+	if p, ok := nc.(Proxied); ok {
+		c.local, c.shielded = false, p.ProxiedTLS()
+	}
 	c.meter.Conn, c.meter.start = nc, s.start
 	c.meter.slack, c.meter.rate = c.opt.Timeouts.Write, c.opt.Timeouts.MinimumRate
 	c.meter.touch()

@@ -66,8 +66,11 @@ func (c *conn) traceCommand(cmd pop3.Command, err error) {
 	}
 }
 
-// tlsVersion names the version in use, or returns "".
+// tlsVersion names the version in use, or who else sees to TLS, or returns "".
 func (c *conn) tlsVersion() string {
+	if c.tls == nil && c.shielded {
+		return "proxy"
+	}
 	if c.tls == nil {
 		return ""
 	}

@@ -71,7 +71,7 @@ func (c *conn) flushLast(end Ending) Ending {
 // is. RFC 8314 section 3; RFC 2595 section 2.2.
 func (c *conn) mayReveal() bool {
 	switch {
-	case c.tls != nil, c.opt.ClearText == InsecureClearTextEverywhere:
+	case c.tls != nil, c.shielded, c.opt.ClearText == InsecureClearTextEverywhere:
 		return true
 	case c.opt.ClearText == ClearTextLoopback:
 		return c.local
@@ -114,7 +114,7 @@ func (c *conn) passCommand(cmd pop3.Command) Ending {
 }
 
 func (c *conn) attempt(user, mechanism string) maildrop.Attempt {
-	return maildrop.Attempt{Name: user, Remote: c.remote, TLS: c.tls != nil, Mechanism: mechanism}
+	return maildrop.Attempt{Name: user, Remote: c.remote, TLS: c.tls != nil || c.shielded, Mechanism: mechanism}
 }
 
 // Errors of this side of a sign-in; those of maildrop say the rest.
@@ -294,12 +294,16 @@ func (c *conn) open(a maildrop.Attempt, p maildrop.Principal) error {
 	return nil
 }
 
+// maySTLS reports whether TLS can begin. RFC 2595 section 4: it does not begin
+// twice, nor within that of a proxy.
+func (c *conn) maySTLS() bool { return c.opt.tls != nil && c.tls == nil && !c.shielded }
+
 // stlsCommand begins TLS. RFC 2595 section 4.
 func (c *conn) stlsCommand(cmd pop3.Command) Ending {
 	if ok, end := c.bare(cmd); !ok {
 		return end
 	}
-	if c.opt.tls == nil || c.tls != nil {
+	if !c.maySTLS() {
 		return c.wrongCommand("STLS is not possible here")
 	}
 	if c.speech.utf8 {

@@ -75,6 +75,11 @@ var floors = []floor{
 		why:      "taking mail in rests on the contracts, so that every store and directory can stand behind it",
 	},
 	{
+		packages: []string{"internal/proxyheader"},
+		may:      []string{"github.com/pires/go-proxyproto"},
+		why:      "what a proxy says of its client is read before anybody else knows the connection",
+	},
+	{
 		packages: []string{"internal/peers", "internal/house", "internal/texts", "internal/cert"},
 		may:      []string{"golang.org/x"},
 		why:      "small helpers stay small",
