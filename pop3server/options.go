@@ -77,6 +77,8 @@ type Options struct {
 	// OnEnd, where not nil, is called at the end of each connection, signed in
 	// or not. It is called by many goroutines.
 	OnEnd func(Summary)
+	// Observer, where not nil, is told what happens, for measuring.
+	Observer *Observer
 	// BaseContext, where not nil, gives the context of the connections of a
 	// listener; the default is context.Background.
 	BaseContext func(net.Listener) context.Context

@@ -30,7 +30,9 @@ func (c *conn) retrCommand(cmd pop3.Command) Ending {
 	if !ok {
 		return ""
 	}
+	watch := c.startRetrieval()
 	sent, end := c.send(n, func(r io.Reader) error {
+		watch.open()
 		b := append(c.w.Available(), "+OK "...)
 		b = strconv.AppendInt(b, size, 10)
 		c.row(append(b, c.say(" octets")...))
@@ -40,6 +42,7 @@ func (c *conn) retrCommand(cmd pop3.Command) Ending {
 	})
 	if sent {
 		c.count(func() { c.session.retrieved++ })
+		watch.sent(c)
 		c.noteRetrieved(n)
 	}
 	return end

@@ -187,6 +187,7 @@ func (c *conn) quit() Ending {
 	c.note()
 	// Whatever happens from here on, the decision is made: neither a shutdown
 	// nor a lost connection may stop it half way.
+	began := time.Now()
 	outcomes, err := s.snap.Remove(context.WithoutCancel(c.ctx), s.numbers())
 	removed := 0
 	for _, o := range outcomes {
@@ -195,6 +196,7 @@ func (c *conn) quit() Ending {
 		}
 	}
 	stayed := s.deleted - removed
+	c.observeRemoval(removed, stayed, began)
 	c.count(func() { s.removed = removed })
 	c.letGo()
 	switch {

@@ -21,7 +21,8 @@ type signIn struct {
 	user     string // what USER said
 	haveUser bool
 	failures int
-	epoch    uint64 // of the revocations, when the directory was asked
+	epoch    uint64    // of the revocations, when the directory was asked
+	passed   time.Time // when the guard let the attempt pass, for the Observer
 }
 
 // authorization answers a command before sign-in. RFC 1939 section 4.
@@ -144,6 +145,7 @@ func (c *conn) ask(a maildrop.Attempt, look func(context.Context) error) error {
 	if err := c.before(ctx, a); err != nil {
 		return err
 	}
+	c.passed()
 	return look(ctx)
 }
 
@@ -192,6 +194,7 @@ func (c *conn) check(a maildrop.Attempt, password string) (p maildrop.Principal,
 func (c *conn) signedIn(a maildrop.Attempt, p maildrop.Principal, err error) Ending {
 	if err == nil {
 		if err = c.open(a, p); err == nil {
+			c.observeSignIn(a, "")
 			return ""
 		}
 	}
@@ -233,6 +236,7 @@ func (c *conn) refuseSignIn(a maildrop.Attempt, err error) Ending {
 		code, t, reason = pop3.CodeSysPerm, "the maildrop cannot be opened", "no maildrop"
 	}
 	c.logRefusal(a, reason, err)
+	c.observeSignIn(a, reason)
 	c.refuse(code, t)
 	if limit := c.opt.Limits.Failures; limit >= 0 && c.signIn.failures >= limit {
 		return c.flushLast(EndFailures)

@@ -64,6 +64,10 @@ type Options struct {
 	// opens: after a device was removed or disabled or has got another password,
 	// or the user's own password is refused.
 	OnRevoke func(maildrop.ID, maildrop.View)
+	// OnHash, where not nil, is called with how long one check of a password
+	// took, its wait for a slot left out. It is called by many goroutines while a
+	// client waits, and not to block.
+	OnHash func(took time.Duration)
 }
 
 // Directory implements maildrop.Directory. All methods may be called by any

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"strings"
+	"time"
 
 	"restante.example/internal/passwords"
 	"restante.example/maildrop"
@@ -173,8 +174,16 @@ func (d *Directory) verify(ctx context.Context, stored, password string) (bool, 
 		return false, err
 	}
 	defer d.slots.Release()
-	return check(password), nil
+	began := time.Now()
+	right := check(password)
+	if d.opts.OnHash != nil {
+		d.opts.OnHash(time.Since(began))
+	}
+	return right, nil
 }
+
+// Slots bounds how many passwords are checked at once; it is for measuring.
+func (d *Directory) Slots() *passwords.Slots { return d.slots }
 
 // SCRAM returns a user's keys. Somebody unknown, or without keys, has a salt
 // that stays the same for as long as the file lives.

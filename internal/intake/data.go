@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"restante.example/maildrop"
 )
@@ -72,7 +73,9 @@ func (t *Transaction) Data(ctx context.Context, r io.Reader) ([]Result, error) {
 		}
 		return t.refuse(octets, class, err), nil
 	}
+	began := time.Now()
 	answers := delivery.Commit(ctx)
+	t.intake.opts.Observer.commit(began)
 	if len(answers) != len(t.targets) {
 		// Without an answer there is no promise.
 		err := fmt.Errorf("the store gave %d answers for %d targets", len(answers), len(t.targets))
@@ -143,6 +146,7 @@ func (t *Transaction) results(octets int64, answers []error) []Result {
 				list[i].Err = t.intake.worse(list[i].Err, r.address, answers[at])
 			}
 		}
+		t.intake.opts.Observer.recipient(ClassOf(list[i].Err), octets)
 	}
 	return list
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"restante.example/maildrop"
 )
@@ -32,6 +33,32 @@ type Options struct {
 	// Delivered, where not nil, is called with each maildrop that has got a
 	// message, before the sender is told. It is not to block.
 	Delivered func(maildrop.ID)
+	// Observer, where not nil, is told what happens, for measuring.
+	Observer *Observer
+}
+
+// Observer is told what happens, for measuring. The functions may be nil; they
+// are called by many goroutines while a sender waits, so they are not to block.
+type Observer struct {
+	// Recipient is called for each recipient that has its answer, with the octets
+	// of the message as far as they were read: refused when it was named, or
+	// answered after the message.
+	Recipient func(class Class, octets int64)
+	// Commit is called with how long the store took to make a message durable,
+	// after its last octet.
+	Commit func(took time.Duration)
+}
+
+func (o *Observer) recipient(class Class, octets int64) {
+	if o != nil && o.Recipient != nil {
+		o.Recipient(class, octets)
+	}
+}
+
+func (o *Observer) commit(began time.Time) {
+	if o != nil && o.Commit != nil {
+		o.Commit(time.Since(began))
+	}
 }
 
 // Intake begins transactions. Its methods may be called by any number of
@@ -123,6 +150,7 @@ func (t *Transaction) Recipients() int { return len(t.recipients) }
 // twice, and the message is stored once.
 func (t *Transaction) AddRecipient(ctx context.Context, address string) error {
 	refuse := func(class Class, err error) error {
+		t.intake.opts.Observer.recipient(class, 0)
 		return &Error{Class: class, Recipient: address, Err: err}
 	}
 	if address == "" || !headerSafe(address) {

@@ -153,10 +153,20 @@ func TestRecipientsRefused(t *testing.T) {
 		{"usage cannot be told", fails(pop3mem.OpUsage), "ana", Temporary},
 		{"fits exactly", fails(""), "ana", Delivered},
 	} {
-		tx, err := New(c.office, c.office, nil).Begin(Envelope{Size: 1000})
+		var told []Class
+		in := New(c.office, c.office, &Options{Observer: &Observer{Recipient: func(class Class, octets int64) {
+			told = append(told, class)
+			if octets != 0 {
+				t.Errorf("%s: %d octets of a message that has not come", c.name, octets)
+			}
+		}}})
+		tx, err := in.Begin(Envelope{Size: 1000})
 		must(t, err)
 		if err := tx.AddRecipient(t.Context(), c.address); ClassOf(err) != c.want {
 			t.Errorf("%s: %v, want class %q", c.name, err, c.want)
+		}
+		if want := []Class{c.want}; c.want != Delivered && !slices.Equal(told, want) || c.want == Delivered && told != nil {
+			t.Errorf("%s: the observer was told %v", c.name, told)
 		}
 		if want := map[bool]int{true: 1}[c.want == Delivered]; tx.Recipients() != want || len(tx.targets) != want {
 			t.Errorf("%s: %d recipients and %d targets", c.name, tx.Recipients(), len(tx.targets))

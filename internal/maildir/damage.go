@@ -41,6 +41,7 @@ func (d *drop) noteDamage(e *entry, why doubt, info fsx.Info) {
 	d.damaged[e.uid] = dm
 	d.learnt++
 	if why == isDamaged {
+		d.store.counts.damaged.Add(1)
 		d.store.log.Error("a message is damaged: it is kept and not handed out; restore its file from a backup",
 			"maildrop", d.id, "file", d.place.Maildir+"/"+e.path(), "uid", e.uid,
 			"octets", info.Size, "announced", e.size)

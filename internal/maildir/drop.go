@@ -160,6 +160,7 @@ func (d *drop) loadJournal() error {
 			"restore %s from a backup, or move it away to forget its decisions (messages that some devices have removed may then come again)",
 			err, d.journalName())
 		d.dec.distrust()
+		d.store.counts.damagedJournals.Add(1)
 		d.store.log.Error("the journal of a maildrop cannot be used", "maildrop", d.id, "err", d.broken)
 		return nil
 	}
@@ -183,6 +184,7 @@ func (d *drop) record(records ...journal.Record) error {
 		records = append([]journal.Record{d.dec.header()}, records...)
 	}
 	err := d.jr.Append(records...)
+	d.store.counts.wrote(err)
 	if err == nil || d.jr.Fenced() == nil {
 		return err
 	}
@@ -202,7 +204,9 @@ func (d *drop) mend() error {
 	if d.jr.Fenced() == nil {
 		return nil
 	}
-	return d.jr.Rewrite(d.dec.records())
+	err := d.jr.Rewrite(d.dec.records())
+	d.store.counts.wrote(err)
+	return err
 }
 
 // finish removes the files of messages that no view holds and that are still
@@ -360,6 +364,7 @@ func (d *drop) loadIndex() map[string]fact {
 		facts, err = decodeIndex(data, d.id)
 	}
 	if err != nil {
+		d.store.counts.lostIndexes.Add(1)
 		d.store.log.Warn("the index of a maildrop is not used and will be made anew", "maildrop", d.id, "index", d.indexName(), "err", err)
 		return nil
 	}

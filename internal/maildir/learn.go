@@ -132,6 +132,7 @@ func (d *drop) learn(ctx context.Context, entries []entry, places []int, facts m
 	if err := failed.Load(); err != nil {
 		return *err
 	}
+	d.store.counts.learnt.Add(int64(len(places)))
 	return nil
 }
 

@@ -282,9 +282,13 @@ func (d *drop) compact() {
 		return
 	}
 	d.prune()
-	if err := d.jr.Rewrite(d.dec.records()); err != nil {
+	err := d.jr.Rewrite(d.dec.records())
+	d.store.counts.wrote(err)
+	if err != nil {
 		d.store.log.Warn("a journal cannot be compacted; tried again later", "maildrop", d.id, "err", err)
+		return
 	}
+	d.store.counts.compactions.Add(1)
 }
 
 // prune forgets what views removed of messages that are no longer there at all,

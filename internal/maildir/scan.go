@@ -16,6 +16,7 @@ import (
 // refresh brings the list up to date, under the lock. When nothing has
 // changed it costs two stats.
 func (d *drop) refresh(ctx context.Context) error {
+	known := d.loaded
 	if err := d.load(ctx); err != nil {
 		return err
 	}
@@ -33,6 +34,9 @@ func (d *drop) refresh(ctx context.Context) error {
 	if full {
 		return d.scan(ctx)
 	}
+	if known {
+		d.store.counts.unchanged.Add(1)
+	}
 	return d.relearn(ctx)
 }
 
@@ -48,6 +52,7 @@ const looks = 5
 // twice or not at all: when a message is missed and the directories have
 // changed meanwhile, they are listed again.
 func (d *drop) scan(ctx context.Context) error {
+	d.store.counts.scans.Add(1)
 	before := d.list
 	for look := 1; ; look++ {
 		vanished, err := d.scanOnce(ctx)

@@ -83,6 +83,7 @@ type Store struct {
 	txns  transactions
 	// faults is set by tests only.
 	faults faults
+	counts counts
 
 	mu     sync.Mutex
 	closed bool

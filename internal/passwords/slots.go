@@ -21,6 +21,7 @@ var ErrBusy = errors.New("too many passwords are being checked at once; try agai
 type Slots struct {
 	slots   chan struct{}
 	waiting atomic.Int64
+	refused atomic.Int64
 	queue   int64
 	// settle runs what is to be done once no password was checked for a while;
 	// nil for nothing.
@@ -59,6 +60,7 @@ func (s *Slots) Acquire(ctx context.Context, patient bool) error {
 	}
 	if s.waiting.Add(1) > s.queue && !patient {
 		s.waiting.Add(-1)
+		s.refused.Add(1)
 		return ErrBusy
 	}
 	defer s.waiting.Add(-1)
@@ -83,6 +85,9 @@ func (s *Slots) Release() {
 func (s *Slots) Size() int    { return cap(s.slots) }
 func (s *Slots) Taken() int   { return len(s.slots) }
 func (s *Slots) Waiting() int { return int(s.waiting.Load()) }
+
+// Refused is how many callers have found the queue full.
+func (s *Slots) Refused() int64 { return s.refused.Load() }
 
 // Close ends the timer.
 func (s *Slots) Close() {
