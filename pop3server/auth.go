@@ -5,10 +5,8 @@ package pop3server
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
-	"slices"
 	"strings"
 
 	"restante.example/internal/wire"
@@ -16,42 +14,6 @@ import (
 	"restante.example/pop3"
 	"restante.example/sasl"
 )
-
-// The mechanisms that this server has, the strongest first.
-const (
-	mechSCRAMPlus = "SCRAM-SHA-256-PLUS"
-	mechSCRAM     = "SCRAM-SHA-256"
-	mechPlain     = "PLAIN"
-	mechLogin     = "LOGIN"
-
-	scramHash = "SHA-256"
-)
-
-// mechanisms returns what AUTH accepts on this connection now.
-func (c *conn) mechanisms() []string {
-	list := make([]string, 0, 4)
-	offer := func(name string, possible bool) {
-		if possible && (c.opt.Mechanisms == nil || slices.Contains(c.opt.Mechanisms, name)) {
-			list = append(list, name)
-		}
-	}
-	scram := c.opt.Directory != nil && c.opt.Directory.HasSCRAM(scramHash)
-	offer(mechSCRAMPlus, scram && c.bound())
-	offer(mechSCRAM, scram) // reveals nothing, so also without TLS
-	offer(mechPlain, c.mayReveal())
-	offer(mechLogin, c.mayReveal())
-	return list
-}
-
-// bound reports whether the connection has something to bind a sign-in to:
-// the exporter of TLS 1.3 (RFC 9266), or a certificate that was shown.
-func (c *conn) bound() bool {
-	return c.tls != nil && (c.tls.ConnectionState().Version >= tls.VersionTLS13 || c.meter.cert != nil)
-}
-
-func (c *conn) bindings() []sasl.ChannelBinding {
-	return sasl.ServerBindings(c.tls.ConnectionState(), c.meter.cert)
-}
 
 // exchange is one AUTH under way.
 type exchange struct {
@@ -69,17 +31,13 @@ func (c *conn) authCommand(cmd pop3.Command) Ending {
 	if !ok {
 		return c.wrongCommand("AUTH takes a mechanism and an initial response")
 	}
-	offered := c.mechanisms()
 	if len(words) == 0 {
-		c.listMechanisms(offered)
+		c.listMechanisms(c.saslOffered())
 		return ""
 	}
-	name := strings.ToUpper(words[0])
-	if !slices.Contains(offered, name) {
-		if (name == mechPlain || name == mechLogin) && !c.mayReveal() {
-			return c.wrongCommand(needsTLS)
-		}
-		return c.wrongCommand("that mechanism is not offered")
+	m, known := mechanismNamed(strings.ToUpper(words[0]))
+	if !known || m >= saslCount || !c.offers(m) {
+		return c.wrongCommand(c.whyNot(m, known))
 	}
 	var response []byte // nil: the client has said nothing yet
 	if len(words) == 2 {
@@ -88,7 +46,15 @@ func (c *conn) authCommand(cmd pop3.Command) Ending {
 			return c.wrongCommand("that is not base64")
 		}
 	}
-	return c.exchange(c.begin(name, slices.Contains(offered, mechSCRAMPlus)), response)
+	return c.exchange(c.begin(m), response)
+}
+
+// whyNot says why AUTH refuses a mechanism.
+func (c *conn) whyNot(m mechanism, known bool) text {
+	if known && m.reveals() && c.rules.accepted[m] && !c.mayReveal() {
+		return needsTLS
+	}
+	return "that mechanism is not offered"
 }
 
 // listMechanisms answers AUTH alone, which is older than CAPA and which
@@ -111,16 +77,19 @@ func decodeInitial(word string) ([]byte, error) {
 }
 
 // begin makes the server side of a mechanism.
-func (c *conn) begin(name string, plusOffered bool) *exchange {
-	x := &exchange{attempt: c.attempt("", name)}
-	switch name {
-	case mechSCRAM:
-		x.scram(c, func(look sasl.SCRAMLookup) *sasl.SCRAMExchange {
-			return sasl.SCRAMServer(scramHash, look, plusOffered)
+func (c *conn) begin(m mechanism) *exchange {
+	x := &exchange{attempt: c.attempt("", m)}
+	switch m {
+	case mechSCRAM256, mechSCRAM1:
+		// Whichever PLUS is offered: a client that could have used it and believes
+		// that there is none has been lied to. RFC 5802 section 6.
+		plus := c.offers(mechSCRAM256Plus) || c.offers(mechSCRAM1Plus)
+		x.scram(c, m, func(look sasl.SCRAMLookup) *sasl.SCRAMExchange {
+			return sasl.SCRAMServer(m.scramHash(), look, plus)
 		})
-	case mechSCRAMPlus:
-		x.scram(c, func(look sasl.SCRAMLookup) *sasl.SCRAMExchange {
-			return sasl.SCRAMPlusServer(scramHash, look, c.bindings())
+	case mechSCRAM256Plus, mechSCRAM1Plus:
+		x.scram(c, m, func(look sasl.SCRAMLookup) *sasl.SCRAMExchange {
+			return sasl.SCRAMPlusServer(m.scramHash(), look, c.bindings())
 		})
 	case mechPlain:
 		x.Server = sasl.PlainServer(x.password(c))
@@ -156,7 +125,7 @@ func (x *exchange) named(c *conn, user string) {
 
 // scram makes the server of a SCRAM mechanism. The guard is asked before the
 // keys are looked up and told at the end.
-func (x *exchange) scram(c *conn, server func(sasl.SCRAMLookup) *sasl.SCRAMExchange) {
+func (x *exchange) scram(c *conn, m mechanism, server func(sasl.SCRAMLookup) *sasl.SCRAMExchange) {
 	var keys maildrop.SCRAMKeys
 	s := server(func(identity, name string) (out sasl.SCRAMKeys, err error) {
 		x.named(c, name)
@@ -164,7 +133,7 @@ func (x *exchange) scram(c *conn, server func(sasl.SCRAMLookup) *sasl.SCRAMExcha
 			return out, errIdentity
 		}
 		err = c.ask(x.attempt, func(ctx context.Context) error {
-			keys, err = c.opt.Directory.SCRAM(ctx, x.attempt, scramHash)
+			keys, err = c.opt.Directory.SCRAM(ctx, x.attempt, m.scramHash())
 			return err
 		})
 		out.Salt, out.Iterations = keys.Salt, keys.Iterations

@@ -90,10 +90,10 @@ func (c *conn) capabilities() {
 	} else if d := c.loginDelay(c.session.principal); d > 0 {
 		line(pop3.CapLoginDelay, seconds(d))
 	}
-	if c.mayReveal() {
+	if c.offers(mechUser) {
 		line(pop3.CapUser)
 	}
-	if m := c.mechanisms(); len(m) > 0 {
+	if m := c.saslOffered(); len(m) > 0 {
 		line(pop3.CapSASL, strings.Join(m, " "))
 	}
 	if c.session == nil && c.maySTLS() {

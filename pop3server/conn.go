@@ -29,6 +29,7 @@ const readBuffer = 512
 type conn struct {
 	server   *Server
 	opt      *settings
+	rules    *rules // of the listener
 	ctx      context.Context
 	cancel   context.CancelFunc
 	number   uint64 // set by the table
@@ -58,10 +59,11 @@ type conn struct {
 	session *session // nil before sign-in; mu guards the pointer and what info tells of it
 }
 
-func newConn(ctx context.Context, s *Server, nc net.Conn, implicit bool) *conn {
+func newConn(ctx context.Context, s *Server, nc net.Conn, listener string, implicit bool) *conn {
 	c := &conn{
 		server: s, opt: s.settings.Load(), began: time.Now(), done: make(chan struct{}),
 	}
+	c.rules = c.opt.rulesOf(listener)
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.remote, c.local = remoteOf(nc)
 	if p, ok := nc.(Proxied); ok {
@@ -72,8 +74,8 @@ func newConn(ctx context.Context, s *Server, nc net.Conn, implicit bool) *conn {
 	c.meter.touch()
 	c.r = wire.NewReader(c, readBuffer)
 	c.w = wire.NewWriter(&c.meter, s.writers)
-	if implicit && c.opt.tls != nil {
-		c.tls = tls.Server(&c.meter, c.opt.tls)
+	if implicit && c.rules.tls != nil {
+		c.tls = tls.Server(&c.meter, c.rules.tls)
 		c.w.Reset(c.tls)
 	} else if implicit {
 		c.end = EndTLS

@@ -11,8 +11,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"restante.example/maildrop"
@@ -37,9 +35,16 @@ type Options struct {
 	TLSConfig *tls.Config
 	// ClearText says who may send a password without TLS.
 	ClearText ClearText
-	// Mechanisms, where not nil, are the only SASL mechanisms that are offered,
-	// of PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS. RFC 5034.
-	Mechanisms []string
+	// Mechanisms says which ways to sign in are offered, by the names that the
+	// function Mechanisms returns; letter case does not count, and other names
+	// mean nothing. RFC 5034.
+	Mechanisms map[string]Policy
+	// Listeners are the rules for the connections of listeners, by the name that
+	// was given to ServeListener.
+	Listeners map[string]Rules
+	// Tokens checks the bearer tokens of OAUTHBEARER and XOAUTH2, which need a
+	// Directory that is a maildrop.Identifier too. Nil is nobody.
+	Tokens maildrop.TokenChecker
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -92,9 +97,12 @@ const ExpireNever = -1
 type ClearText uint8
 
 const (
+	// ClearTextDefault is ClearTextLoopback in Options, and in Rules what Options
+	// say.
+	ClearTextDefault ClearText = iota
 	// ClearTextLoopback accepts them from this machine: from loopback addresses
 	// and over Unix sockets and pipes.
-	ClearTextLoopback ClearText = iota
+	ClearTextLoopback
 	// ClearTextNever accepts them from nowhere.
 	ClearTextNever
 	// InsecureClearTextEverywhere accepts them from everywhere: who listens on
@@ -161,17 +169,14 @@ type Timeouts struct {
 // them. A connection keeps those that it began with.
 type settings struct {
 	Options
-	tls *tls.Config
+	common    *rules            // of Options
+	listeners map[string]*rules // by name
 }
 
 func newSettings(given *Options) *settings {
 	s := &settings{}
 	if given != nil {
 		s.Options = *given
-	}
-	s.Mechanisms = slices.Clone(s.Mechanisms)
-	for i, m := range s.Mechanisms {
-		s.Mechanisms[i] = strings.ToUpper(m)
 	}
 	if s.Logger == nil {
 		s.Logger = slog.Default()
@@ -198,9 +203,13 @@ func newSettings(given *Options) *settings {
 	t.MinimumRate = cmp.Or(t.MinimumRate, 1_000)
 	t.TakeOver = cmp.Or(t.TakeOver, time.Minute)
 
-	if s.TLSConfig != nil {
-		s.tls = hardened(s.TLSConfig)
+	s.common = s.newRules()
+	s.listeners = make(map[string]*rules, len(s.Listeners))
+	for name, by := range s.Listeners {
+		s.listeners[name] = s.override(s.common, by)
 	}
+	// The maps of the caller are the caller's.
+	s.Mechanisms, s.Listeners = nil, nil
 	return s
 }
 

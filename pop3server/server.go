@@ -18,7 +18,7 @@ import (
 var ErrServerClosed = errors.New("pop3server: server closed")
 
 // errNoTLS is returned where TLS is asked for and there is no certificate.
-var errNoTLS = errors.New("pop3server: ServeTLS needs Options.TLSConfig")
+var errNoTLS = errors.New("pop3server: TLS from the first octet needs a TLSConfig")
 
 // Server serves POP3 to any number of connections. All methods may be called
 // by any number of goroutines.
@@ -47,21 +47,21 @@ func (s *Server) Reconfigure(options *Options) { s.settings.Store(newSettings(op
 // Serve accepts connections that begin in clear text, port 110, and offers
 // STLS where there is a TLSConfig. It closes the listener and returns
 // ErrServerClosed after Shutdown or Close, or else what Accept failed with.
-func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
+func (s *Server) Serve(l net.Listener) error { return s.ServeListener(l, "", false) }
 
 // ServeTLS accepts connections that begin with TLS, port 995; a client that
 // offers protocols by ALPN must offer "pop3" among them. It ends as Serve
 // does. RFC 8314 section 3.
-func (s *Server) ServeTLS(l net.Listener) error {
-	if s.settings.Load().tls == nil {
-		l.Close()
+func (s *Server) ServeTLS(l net.Listener) error { return s.ServeListener(l, "", true) }
+
+// ServeListener is ServeTLS, or Serve where implicit is false, with the rules
+// that Options.Listeners has for the name, or else those of Options. A new
+// connection has the rules that hold since the latest Reconfigure.
+func (s *Server) ServeListener(l net.Listener, name string, implicit bool) error {
+	defer l.Close()
+	if implicit && s.settings.Load().rulesOf(name).tls == nil {
 		return errNoTLS
 	}
-	return s.serve(l, true)
-}
-
-func (s *Server) serve(l net.Listener, implicit bool) error {
-	defer l.Close()
 	if !s.table.addListener(l) {
 		return ErrServerClosed
 	}
@@ -76,7 +76,7 @@ func (s *Server) serve(l net.Listener, implicit bool) error {
 		nc, err := l.Accept()
 		if err == nil {
 			wait = 0
-			go s.ServeConn(ctx, nc, implicit)
+			go newConn(ctx, s, nc, name, implicit).run()
 			continue
 		}
 		if s.table.closing() {
@@ -110,8 +110,7 @@ func isTemporary(err error) bool {
 // what the store and the directory are doing for the connection is cancelled;
 // the connection itself is ended by Shutdown, Close or End.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn, implicit bool) {
-	c := newConn(ctx, s, nc, implicit)
-	c.run()
+	newConn(ctx, s, nc, "", implicit).run()
 }
 
 // Shutdown stops listening, tells every session [SYS/TEMP] at its next command

@@ -72,21 +72,35 @@ func (c *conn) flushLast(end Ending) Ending {
 // is. RFC 8314 section 3; RFC 2595 section 2.2.
 func (c *conn) mayReveal() bool {
 	switch {
-	case c.tls != nil, c.shielded, c.opt.ClearText == InsecureClearTextEverywhere:
+	case c.tls != nil, c.shielded, c.rules.clearText == InsecureClearTextEverywhere:
 		return true
-	case c.opt.ClearText == ClearTextLoopback:
+	case c.rules.clearText == ClearTextLoopback:
 		return c.local
 	}
 	return false
 }
 
-const needsTLS = "a password is accepted only under TLS: use STLS, or the port for TLS"
+const (
+	needsTLS  text = "a password is accepted only under TLS: use STLS, or the port for TLS"
+	needsAUTH text = "that is no way to sign in here: use AUTH"
+)
+
+// userRefused says why USER and PASS are refused, or "".
+func (c *conn) userRefused() text {
+	switch {
+	case !c.rules.accepted[mechUser]:
+		return needsAUTH
+	case !c.mayReveal():
+		return needsTLS
+	}
+	return ""
+}
 
 // userCommand takes a name. Whether there is such a user does not show.
 // RFC 1939 section 7, USER.
 func (c *conn) userCommand(cmd pop3.Command) Ending {
-	if !c.mayReveal() {
-		return c.wrongCommand(needsTLS)
+	if why := c.userRefused(); why != "" {
+		return c.wrongCommand(why)
 	}
 	words, ok := cmd.Words(nil, 1)
 	if !ok || len(words) == 0 {
@@ -101,21 +115,21 @@ func (c *conn) userCommand(cmd pop3.Command) Ending {
 // passCommand takes the rest of the line as password, blanks included.
 // RFC 1939 section 7, PASS.
 func (c *conn) passCommand(cmd pop3.Command) Ending {
-	if !c.mayReveal() {
-		return c.wrongCommand(needsTLS)
+	if why := c.userRefused(); why != "" {
+		return c.wrongCommand(why)
 	}
 	if !c.signIn.haveUser {
 		return c.wrongCommand("send USER first")
 	}
 	user := c.signIn.user
 	c.signIn.user, c.signIn.haveUser = "", false
-	a := c.attempt(user, "USER")
+	a := c.attempt(user, mechUser)
 	p, err := c.check(a, string(cmd.Arg))
 	return c.signedIn(a, p, err)
 }
 
-func (c *conn) attempt(user, mechanism string) maildrop.Attempt {
-	return maildrop.Attempt{Name: user, Remote: c.remote, TLS: c.tls != nil || c.shielded, Mechanism: mechanism}
+func (c *conn) attempt(user string, m mechanism) maildrop.Attempt {
+	return maildrop.Attempt{Name: user, Remote: c.remote, TLS: c.tls != nil || c.shielded, Mechanism: m.String()}
 }
 
 // Errors of this side of a sign-in; those of maildrop say the rest.
@@ -300,7 +314,7 @@ func (c *conn) open(a maildrop.Attempt, p maildrop.Principal) error {
 
 // maySTLS reports whether TLS can begin. RFC 2595 section 4: it does not begin
 // twice, nor within that of a proxy.
-func (c *conn) maySTLS() bool { return c.opt.tls != nil && c.tls == nil && !c.shielded }
+func (c *conn) maySTLS() bool { return c.rules.tls != nil && c.tls == nil && !c.shielded }
 
 // stlsCommand begins TLS. RFC 2595 section 4.
 func (c *conn) stlsCommand(cmd pop3.Command) Ending {
@@ -322,7 +336,7 @@ func (c *conn) stlsCommand(cmd pop3.Command) Ending {
 	if err := c.w.Flush(); err != nil {
 		return c.writeFailed(err)
 	}
-	c.tls = tls.Server(&c.meter, c.opt.tls)
+	c.tls = tls.Server(&c.meter, c.rules.tls)
 	c.w.Reset(c.tls)
 	c.r.Reset(c)
 	// Said before TLS: not believed. RFC 6856 section 7 has what a LANG of somebody

@@ -27,7 +27,8 @@ var spanish = map[text]string{
 	"the last sign-in was too recent":                                   "la última entrada es demasiado reciente",
 	"the maildrop cannot be opened":                                     "no se puede abrir el buzón",
 	"channel binding does not match: the connection may be intercepted": "el enlace de canal no coincide: puede que alguien intercepte la conexión",
-	needsTLS: "la contraseña solo se acepta bajo TLS: use STLS, o el puerto para TLS",
+	needsAUTH: "así no se entra aquí: use AUTH",
+	needsTLS:  "la contraseña solo se acepta bajo TLS: use STLS, o el puerto para TLS",
 
 	// Commands that are wrong.
 	"the line is too long":                                        "la línea es demasiado larga",

@@ -118,7 +118,13 @@ func set(opt *pop3server.Options, what string) error {
 			"never": pop3server.ClearTextNever, "everywhere": pop3server.InsecureClearTextEverywhere,
 		}[value]
 	case "mechanisms":
-		opt.Mechanisms = strings.Fields(value)
+		opt.Mechanisms = map[string]pop3server.Policy{}
+		for _, word := range strings.Fields(value) {
+			name, policy, _ := strings.Cut(word, "=")
+			opt.Mechanisms[name] = map[string]pop3server.Policy{
+				"off": pop3server.PolicyOff, "on": pop3server.PolicyOn, "required": pop3server.PolicyRequired,
+			}[policy]
+		}
 	case "expire":
 		opt.Expire, err = strconv.Atoi(value)
 	case "login-delay":

@@ -95,6 +95,7 @@ func (l *loader) check() {
 	l.checkKeeping()
 	l.checkMaildir()
 	l.checkListen()
+	l.checkMechanisms("mechanisms", c.Mechanisms, Mechanisms{})
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		key := "tls.cert_file"
 		if c.TLS.CertFile == "" {

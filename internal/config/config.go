@@ -57,6 +57,8 @@ type Config struct {
 	Timeouts Timeouts `toml:"timeouts"`
 	Delivery Delivery `toml:"delivery"`
 
+	Mechanisms Mechanisms `toml:"mechanisms"`
+
 	Retention Retention `toml:"retention"`
 
 	// SCRAMIterations is the work that a SCRAM key costs, 0 for the default. No
@@ -187,6 +189,7 @@ func Default() *Config {
 			TakeOver: Duration(time.Minute),
 			Drain:    Duration(20 * time.Second),
 		},
-		Delivery: Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+", OverQuota: OverQuotaDefer},
+		Mechanisms: defaultMechanisms(),
+		Delivery:   Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+", OverQuota: OverQuotaDefer},
 	}
 }

@@ -212,7 +212,7 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	// With every setting in force it must say what the defaults say.
-	live := regexp.MustCompile(`(?m)^# ([a-z_0-9]+ = )`).ReplaceAllString(string(text), "$1")
+	live := regexp.MustCompile(`(?m)^# ([A-Za-z_0-9-]+ = )`).ReplaceAllString(string(text), "$1")
 	for _, only := range []string{"data", "maildir", "lmtp", "cert_file", "key_file", "lmtp_group"} {
 		live = regexp.MustCompile(`(?m)^`+only+` = .*`).ReplaceAllString(live, "")
 	}

@@ -182,6 +182,7 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 			config.ClearTextNever:      pop3server.ClearTextNever,
 			config.ClearTextEverywhere: pop3server.InsecureClearTextEverywhere,
 		}[c.ClearText],
+		Mechanisms: policies(c.Mechanisms),
 		Limits: pop3server.Limits{
 			Sessions:        unlimited(c.Limits.Sessions),
 			Unauthenticated: unlimited(c.Limits.Unauthenticated),
