@@ -23,6 +23,7 @@ type letter struct {
 	uid  string
 	text string // wire form
 	size int    // announced; 0 is the true one
+	utf8 bool   // refused to who has not said UTF8
 }
 
 // server is a POP3 server whose every answer a test can spoil. It shares no
@@ -84,6 +85,7 @@ func (s *server) serve(conn net.Conn) {
 	s.sessions++
 	s.mu.Unlock()
 	gone := make(map[int]bool)
+	utf8 := false
 	say := func(format string, args ...any) { fmt.Fprintf(conn, format, args...) }
 	say("+OK fake\r\n")
 	for line := range in {
@@ -105,7 +107,18 @@ func (s *server) serve(conn net.Conn) {
 			say("-ERR no such message\r\n")
 			continue
 		}
+		if (word == "RETR" || word == "TOP") && mail[n-1].utf8 && !utf8 {
+			say("-ERR [UTF8] say UTF8 first\r\n")
+			continue
+		}
 		switch word {
+		case "UTF8":
+			utf8 = slices.Contains(s.caps, "UTF8")
+			if !utf8 {
+				say("-ERR what?\r\n")
+				continue
+			}
+			say("+OK\r\n")
 		case "CAPA":
 			say("+OK\r\nUSER\r\n")
 			if !s.noPipe {

@@ -90,6 +90,7 @@ func newRun(a *Account, j Journal) (*run, error) {
 		a: a, journal: j, log: a.Log, now: a.Now, opt: a.Options, report: &Report{},
 		problems: make(map[string]Problem), suspects: make(map[string]int), seen: make(map[int64]bool),
 	}
+	r.opt.UTF8 = true // or else a server keeps what was sent with SMTPUTF8
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -31,6 +31,7 @@ type Client struct {
 
 	caps      pop3.Capabilities
 	capsKnown bool
+	utf8      bool // UTF8 was said
 
 	secrets []string // while signing in: what must not be shown
 	scratch []byte   // for copying messages

@@ -402,30 +402,3 @@ func TestSilentProxy(t *testing.T) {
 type given struct{ conn net.Conn }
 
 func (g given) DialContext(context.Context, string, string) (net.Conn, error) { return g.conn, nil }
-
-// TestUTF8 asks for it before sign-in, and not after. RFC 6856 section 2.
-func TestUTF8(t *testing.T) {
-	c, err := New(t.Context(), script(t, `
-		S: +OK
-		C: UTF8
-		S: -ERR no
-		C: UTF8
-		S: +OK
-		C: USER u1
-		S: +OK
-		C: PASS secret
-		S: +OK`), clear)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.UTF8(t.Context()); !refused("")(err) {
-		t.Error(err)
-	}
-	if err := errors.Join(c.UTF8(t.Context()), c.SignIn(t.Context(), u1)); err != nil {
-		t.Error(err)
-	}
-	if err := c.UTF8(t.Context()); !errors.Is(err, ErrState) {
-		t.Error(err)
-	}
-}

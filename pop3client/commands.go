@@ -30,13 +30,6 @@ func (c *Client) Rset(ctx context.Context) error {
 	return err
 }
 
-// UTF8 asks the server for UTF-8 in names and headers, before sign-in.
-// RFC 6856 section 2.
-func (c *Client) UTF8(ctx context.Context) error {
-	_, err := c.ask(ctx, pop3.Authorization, "UTF8")
-	return err
-}
-
 // Quit ends the conversation and closes the connection. Before sign-in it is a
 // mere farewell; after it, it makes the server delete what was marked, and the
 // result is

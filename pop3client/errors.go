@@ -25,6 +25,9 @@ var (
 	ErrNoSTLS = errors.New("pop3client: the server offers no TLS (STLS)")
 	// ErrClearText: the sign-in would show the password to the network.
 	ErrClearText = errors.New("pop3client: no TLS, and the password is not sent in clear text")
+	// ErrNotASCII: the server does not announce that it takes a name or password
+	// beyond ASCII by USER or APOP.
+	ErrNotASCII = errors.New("pop3client: the name or password is not ASCII, and the server announces no way to take it (UTF8 USER)")
 	// ErrNoMechanism: no way to sign in is known to both sides.
 	ErrNoMechanism = errors.New("pop3client: no common way to sign in")
 	// ErrTokenTooLong: Microsoft refuses tokens over 4,096 characters.

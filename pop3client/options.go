@@ -50,6 +50,9 @@ type Options struct {
 	// SkipCapabilities never sends CAPA, for servers that hang or close at it.
 	// Sign-in is then by USER and PASS unless Credentials.Choose says else.
 	SkipCapabilities bool
+	// UTF8 has SignIn ask for UTF-8 first where the server announces it: a server
+	// may refuse messages that were sent with SMTPUTF8 otherwise. See Client.UTF8.
+	UTF8 bool
 	// NoPipelining sends one command at a time even where the server announces
 	// PIPELINING, for servers that fail at it.
 	NoPipelining bool

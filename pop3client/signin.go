@@ -24,7 +24,8 @@ import (
 // server's *sasl.TokenFailure.
 //
 // ErrClearText: every mechanism left would show the password to the network.
-// ErrNoMechanism: none is known to both sides. Nothing secret was sent then.
+// ErrNoMechanism: none is known to both sides. ErrNotASCII: one would do, but
+// not for this name or password. Nothing secret was sent then.
 func (c *Client) SignIn(ctx context.Context, cred Credentials) error {
 	if cred.User == "" && cred.Choose == nil {
 		return fmt.Errorf("%w: no user name", ErrArgument)
@@ -32,6 +33,11 @@ func (c *Client) SignIn(ctx context.Context, cred Credentials) error {
 	caps, err := c.Capabilities(ctx)
 	if err != nil {
 		return err
+	}
+	if c.opt.UTF8 && !c.utf8 && caps.Has(pop3.CapUTF8) {
+		if err := c.UTF8(ctx); err != nil && !isRefusal(err) {
+			return err
+		}
 	}
 	offer := c.offer(cred, caps)
 	choose := cred.Choose
@@ -81,7 +87,7 @@ type attempt struct {
 // are not the reason. Never guessed from the text. RFC 3206 section 6:
 // whoever announces AUTH-RESP-CODE marks wrong credentials with [AUTH].
 func (a attempt) mechanismRefused(err error, caps pop3.Capabilities) bool {
-	if errors.Is(err, ErrNoMechanism) {
+	if errors.Is(err, ErrNoMechanism) || errors.Is(err, ErrNotASCII) {
 		return true
 	}
 	refusal, ok := errors.AsType[*pop3.Error](err)
@@ -117,13 +123,18 @@ func (c *Client) Authenticate(ctx context.Context, mech sasl.Client) error {
 	return err
 }
 
-// UserPass signs in by USER and PASS. RFC 1939 section 7.
+// UserPass signs in by USER and PASS. A name or password beyond ASCII is
+// ErrNotASCII where the server does not announce that it takes them. RFC 1939
+// section 7, RFC 6856 section 2.2.
 func (c *Client) UserPass(ctx context.Context, user string, password sasl.Secret) error {
 	if !c.mayReveal() {
 		return ErrClearText
 	}
 	if user == "" || password == "" {
 		return fmt.Errorf("%w: an empty name or password", ErrArgument)
+	}
+	if err := c.takes(ctx, user, string(password)); err != nil {
+		return err
 	}
 	userLine, err := commandLine("USER", user)
 	if err != nil {
@@ -155,7 +166,14 @@ func (c *Client) apop(ctx context.Context, user string, password sasl.Secret) er
 	if stamp == "" {
 		return fmt.Errorf("%w: APOP without a timestamp in the greeting", ErrNoMechanism)
 	}
-	sum := md5.Sum([]byte(stamp + string(password)))
+	if err := c.takes(ctx, user, string(password)); err != nil {
+		return err
+	}
+	user, prepared, err := prepareAPOP(user, string(password))
+	if err != nil {
+		return err
+	}
+	sum := md5.Sum([]byte(stamp + prepared))
 	line, err := commandLine("APOP", user, hex.EncodeToString(sum[:]))
 	if err != nil {
 		return err

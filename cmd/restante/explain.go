@@ -66,6 +66,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 			return c.text("the server refuses the user name or the password: %s; many providers want an app password here", shown), exitNoPerm
 		}
 		return c.text("the server refuses: %s", shown), exitUnavailable
+	case errors.Is(err, pop3client.ErrNotASCII):
+		return c.text("the user name or the password has letters beyond ASCII, which %s does not say that it takes; use a password of ASCII letters", a.Host()), exitNoPerm
 	case errors.Is(err, pop3client.ErrClearText), errors.Is(err, pop3client.ErrNoMechanism), errors.Is(err, pop3client.ErrTokenTooLong):
 		return shown, exitProtocol
 	case errors.As(err, &dns) && dns.IsNotFound:

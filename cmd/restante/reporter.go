@@ -5,6 +5,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -125,6 +126,10 @@ func (r *reporter) event(account string, e collect.Event) {
 	case collect.EventFiled:
 		p.filed++
 	case collect.EventProblem:
+		if errors.Is(e.Err, pop3.CodeUTF8) {
+			r.above(r.c.text("%s: message %s is left on the server: it is in UTF-8, and the server does not offer to send it so", account, fmt.Sprint(e.Number)), true)
+			break
+		}
 		r.above(r.c.text("%s: message %s is left on the server: %s", account, fmt.Sprint(e.Number), pop3.Printable(e.Err.Error())), true)
 	case collect.EventWould:
 		r.above(r.c.text("%s: would collect message %s, %s", account, fmt.Sprint(e.Number), octets(e.Size)), false)

@@ -52,9 +52,11 @@ var spanish = texts.Table{
 	"the certificate of %s cannot be trusted: %s\nIt has the fingerprint\n  %s\nIf the server's owner confirms it, trust just that one with --pin (pin = in the file); if an authority of your own has signed it, name that with --ca.": "no se puede confiar en el certificado de %s: %s\nSu huella es\n  %s\nSi el dueño del servidor la confirma, confíe solo en él con --pin (pin = en el archivo); si lo ha firmado una autoridad propia, indíquela con --ca.",
 
 	// Collecting.
-	"%s: message %s is left on the server: %s":       "%s: el mensaje %s se queda en el servidor: %s",
-	"%s: would collect message %s, %s":               "%s: se recogería el mensaje %s, %s",
-	"%s: %s of %s messages, %s of %s, %s/s, %s left": "%s: %s de %s mensajes, %s de %s, %s/s, faltan %s",
+	"%s: message %s is left on the server: %s":                                                                                     "%s: el mensaje %s se queda en el servidor: %s",
+	"%s: message %s is left on the server: it is in UTF-8, and the server does not offer to send it so":                            "%s: el mensaje %s se queda en el servidor: está en UTF-8, y el servidor no ofrece enviarlo así",
+	"the user name or the password has letters beyond ASCII, which %s does not say that it takes; use a password of ASCII letters": "el nombre de usuario o la contraseña tiene letras fuera de ASCII, que %s no dice aceptar; use una contraseña de letras ASCII",
+	"%s: would collect message %s, %s":                                                                                             "%s: se recogería el mensaje %s, %s",
+	"%s: %s of %s messages, %s of %s, %s/s, %s left":                                                                               "%s: %s de %s mensajes, %s de %s, %s/s, faltan %s",
 	"%s: note: %s": "%s: nota: %s",
 	"%s: %d messages could not be collected and are still on the server; the next run tries again": "%s: no se pudieron recoger %d mensajes y siguen en el servidor; la próxima vez se intentará de nuevo",
 	"%s: would collect %d messages; nothing was changed":                                           "%s: se recogerían %d mensajes; no se ha cambiado nada",

@@ -21,6 +21,7 @@ func (a *Account) Options() (pop3client.Options, error) {
 		Timeout: time.Duration(a.Timeout), PinSHA256: a.Pin,
 		InsecureLocalPassword: a.TLS == "none", InsecurePassword: a.TLS == "none" && a.InsecurePassword,
 	}
+	opt.UTF8 = true // a look shows what a collection will get
 	if a.Proxy != "" {
 		dialer, err := pop3client.SOCKS5(a.Proxy, nil, nil)
 		if err != nil {
