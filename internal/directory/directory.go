@@ -68,6 +68,10 @@ type Options struct {
 	// took, its wait for a slot left out. It is called by many goroutines while a
 	// client waits, and not to block.
 	OnHash func(took time.Duration)
+	// Refresh is called before somebody signs in or is looked for, to bring in
+	// what has changed elsewhere; nil for nothing. It is called often, so what
+	// it costs counts.
+	Refresh func(context.Context)
 }
 
 // Directory implements maildrop.Directory. All methods may be called by any
@@ -80,6 +84,7 @@ type Directory struct {
 	dummy  string
 
 	signIns signIns
+	sources atomic.Pointer[Sources]
 
 	route   atomic.Pointer[routing]
 	current atomic.Pointer[snapshot] // nil while the directory cannot answer
@@ -101,6 +106,7 @@ func Open(ctx context.Context, path string, opts *Options) (*Directory, error) {
 		d.opts = *opts
 	}
 	d.defaults()
+	d.SetSources(Sources{})
 	if err := d.SetRouting(d.opts.Routing); err != nil {
 		return nil, err
 	}
@@ -137,6 +143,9 @@ func (d *Directory) defaults() {
 	}
 	if o.HashQueue <= 0 {
 		o.HashQueue = 64
+	}
+	if o.Refresh == nil {
+		o.Refresh = func(context.Context) {}
 	}
 	if o.Remembered <= 0 {
 		o.Remembered = 1 << 16

@@ -14,7 +14,8 @@ import (
 	"restante.example/maildrop"
 )
 
-// forget is how long after its last use a success is remembered.
+// forget is how long after its last use a success is remembered, unless it has
+// an end of its own.
 const forget = 24 * time.Hour
 
 // memory remembers which passwords were found right, as keyed hashes, so that
@@ -36,6 +37,7 @@ type success struct {
 	digest     digest
 	generation int64
 	used       time.Time
+	end        time.Time // zero where there is none
 }
 
 func newMemory(limit int, now func() time.Time) *memory {
@@ -64,7 +66,7 @@ func (m *memory) has(d digest, generation int64) bool {
 	}
 	s := e.Value.(*success)
 	now := m.now()
-	if s.generation != generation || now.Sub(s.used) > forget {
+	if s.generation != generation || now.Sub(s.used) > forget || !s.end.IsZero() && now.After(s.end) {
 		m.drop(e)
 		return false
 	}
@@ -73,15 +75,15 @@ func (m *memory) has(d digest, generation int64) bool {
 	return true
 }
 
-// put remembers a success; the least lately used one goes when there are too
+// put remembers a success, until its end unless that is zero; the least lately used one goes when there are too
 // many.
-func (m *memory) put(d digest, generation int64) {
+func (m *memory) put(d digest, generation int64, end time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e, ok := m.entries[d]; ok {
 		m.drop(e)
 	}
-	m.entries[d] = m.order.PushFront(&success{digest: d, generation: generation, used: m.now()})
+	m.entries[d] = m.order.PushFront(&success{digest: d, generation: generation, used: m.now(), end: end})
 	if m.order.Len() > m.max {
 		m.drop(m.order.Back())
 	}

@@ -112,11 +112,12 @@ func (d *Directory) Recipient(ctx context.Context, address string) ([]maildrop.R
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	d.opts.Refresh(ctx)
 	s, err := d.snapshot()
 	if err != nil {
 		return nil, err
 	}
-	if len(s.users) == 0 {
+	if len(s.users) == 0 && d.sources.Load().Helper == nil {
 		return nil, errNobody
 	}
 	if len(address) > maxAddress {
@@ -143,7 +144,7 @@ func (d *Directory) Recipient(ctx context.Context, address string) ([]maildrop.R
 			}
 		}
 	}
-	return nil, maildrop.ErrNoUser
+	return nil, d.noRecipient(s)
 }
 
 // expand follows a name through its aliases to maildrops, each once. A name is

@@ -17,7 +17,7 @@ import (
 
 // schemas bring a file from one PRAGMA user_version to the next, the first from
 // an empty file. Times are Unix seconds.
-var schemas = []string{schema1, schema2, schema3, schema4}
+var schemas = []string{schema1, schema2, schema3, schema4, schema5}
 
 // schema1 makes the tables. In scram_keys the device is empty for the password
 // of the user itself, and else the view of the device.
@@ -119,6 +119,20 @@ CREATE TABLE retention (
 // schema4 remembers who was told that the quota is almost used up.
 const schema4 = "ALTER TABLE users ADD COLUMN quota_warned INTEGER NOT NULL DEFAULT 0;"
 
+// schema5 is for users whose source is elsewhere: what it said of them last, and
+// whether it still lists them.
+const schema5 = `
+CREATE TABLE outside (
+	user     TEXT PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
+	source   TEXT NOT NULL,
+	digest   BLOB NOT NULL,
+	absent   INTEGER NOT NULL DEFAULT 0,
+	no_login INTEGER NOT NULL DEFAULT 0,
+	unclear  TEXT NOT NULL DEFAULT '',
+	nets     TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+`
+
 // prepare makes the tables and the persistent secret where they are missing.
 func prepare(ctx context.Context, db *sql.DB) error {
 	tx, err := db.BeginTx(ctx, nil)
@@ -160,7 +174,8 @@ type record struct {
 	devices   []*device               // in the order of their folded names
 	passwords map[string]*device      // by what names an app password
 	unsettled bool
-	last      SignIn // with the user's own password
+	outside   *outside // nil where the password is the one here
+	last      SignIn   // with the user's own password
 }
 
 type scramRecord struct {
@@ -177,7 +192,10 @@ type scramKey struct {
 // snapshot is the whole file in memory; nobody changes it once it is made.
 type snapshot struct {
 	secret    []byte
+	mirrored  string             // the passwd-file that Mirror has brought in
 	users     map[string]*record // by name
+	absent    map[string]*record // whom their source does not list any more
+	stored    []*record          // those with a password here, in the order of their ids
 	byID      map[maildrop.ID]*record
 	aliases   map[string][]string
 	catchAlls map[string]string // by domain; "*" is every domain
@@ -197,7 +215,7 @@ func load(ctx context.Context, db *sql.DB) (*snapshot, error) {
 
 // read reads the whole file within a transaction.
 func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
-	s := &snapshot{users: map[string]*record{}, byID: map[maildrop.ID]*record{}, aliases: map[string][]string{},
+	s := &snapshot{users: map[string]*record{}, absent: map[string]*record{}, byID: map[maildrop.ID]*record{}, aliases: map[string][]string{},
 		catchAlls: map[string]string{}, domains: map[string]bool{}, scram: map[string]bool{}}
 	err := tx.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt secret'").Scan(&s.secret)
 	if err != nil {
@@ -232,7 +250,7 @@ func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
 func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	err := rows(ctx, tx, `SELECT u.id, u.name, u.hash, u.enabled, u.generation, u.quota_messages, u.quota_octets,
 		u.sessions, u.login_delay, u.created, u.main_refused, u.unsettled, u.quota_warned, coalesce(s.at, 0), coalesce(s.address, '')
-		FROM users u LEFT JOIN sign_ins s ON s.user = u.id AND s.view = ''`, func(scan scanner) error {
+		FROM users u LEFT JOIN sign_ins s ON s.user = u.id AND s.view = '' ORDER BY u.id`, func(scan scanner) error {
 		var u record
 		var delay, created, at int64
 		var address string
@@ -246,10 +264,15 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 		u.last = storedSignIn(at, address)
 		u.scram, u.passwords = map[string]*scramRecord{}, map[string]*device{}
 		s.users[u.Name], s.byID[u.ID] = &u, &u
-		s.note(u.Name)
+		if u.hash != "" {
+			s.stored = append(s.stored, &u)
+		}
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.loadOutside(ctx, tx); err != nil {
 		return err
 	}
 	if err := loadDevices(ctx, tx, s.byID); err != nil {
@@ -281,6 +304,10 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	})
 	if err != nil {
 		return err
+	}
+	s.setAside()
+	for name := range s.users {
+		s.note(name)
 	}
 	for _, hash := range []string{"SHA-1", "SHA-256"} {
 		s.scram[hash] = s.everybodyHas(hash)

@@ -4,10 +4,12 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,10 +64,13 @@ func (u *record) principal(of *device) maildrop.Principal {
 // nil, opens anything.
 func (u *record) opens(of *device) bool {
 	if of == nil {
-		return u.Enabled && !u.MainRefused
+		return u.Enabled && !u.MainRefused && !u.barred()
 	}
-	return u.Enabled && of.Enabled
+	return u.Enabled && of.Enabled && !u.barred()
 }
+
+// barred reports whether the source of a user lets nobody sign in.
+func (u *record) barred() bool { return u.outside != nil && u.outside.noLogin }
 
 // errChanging is what a sign-in is answered whose user keeps being changed
 // while its password is checked.
@@ -73,31 +78,38 @@ var errChanging = errors.New("directory: the user is being changed; try again")
 
 // SignIn checks a name and a password. The password of a device, and one that
 // was right within the last 24 hours, costs microseconds; every other costs one
-// argon2id, whether the user exists or not, for which it may have to wait.
-// Besides what the contract says it returns passwords.ErrBusy, ErrClosed, or the context's
-// error.
+// hash, whether the user exists or not, for which it may have to wait. Besides
+// what the contract says it returns passwords.ErrBusy, ErrClosed, or the
+// context's error.
 func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password string) (maildrop.Principal, error) {
 	if len(password) > maxPassword {
 		password = "" // which is nobody's; the work stays the same
 	}
 	typed := password
 	password, _ = preparePassword(typed) // "" where it cannot be
+	d.opts.Refresh(ctx)
 	for range 3 {
 		s, err := d.snapshot()
 		if err != nil {
 			return maildrop.Principal{}, err
 		}
+		u, name := d.lookup(s, a.Name)
+		if helper := d.sources.Load().Helper; helper != nil && (u == nil || u.Source == SourceHelper) {
+			return d.signInByHelper(ctx, helper, s, a, typed)
+		}
 		if len(s.users) == 0 {
 			return maildrop.Principal{}, errNobody
 		}
-		u, _ := d.lookup(s, a.Name)
-		if of := u.deviceOf(typed); of != nil {
+		if err := d.vouched(s, u); err != nil {
+			return maildrop.Principal{}, err
+		}
+		if of := u.deviceOf(typed); of != nil && u.allows(a.Remote) {
 			if !u.opens(of) {
 				return maildrop.Principal{}, maildrop.ErrDisabled
 			}
 			return u.principal(of), nil
 		}
-		right, err := d.check(ctx, u, password)
+		right, err := d.check(ctx, s, u, name, password, typed)
 		if err != nil {
 			return maildrop.Principal{}, err
 		}
@@ -114,7 +126,7 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			u = is
 		}
 		switch {
-		case !right:
+		case !right || !u.allows(a.Remote):
 			return maildrop.Principal{}, maildrop.ErrCredentials
 		case !u.opens(nil):
 			return maildrop.Principal{}, maildrop.ErrDisabled
@@ -132,26 +144,55 @@ func same(a, b *record) bool {
 	return a.ID == b.ID && a.Generation == b.Generation
 }
 
-// check reports whether the password is the user's, who may be nil.
-func (d *Directory) check(ctx context.Context, u *record, password string) (bool, error) {
+// check reports whether the password is the user's, who may be nil: then its
+// name chooses whose hash is computed in vain.
+func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, password, typed string) (bool, error) {
 	var id maildrop.ID
 	var generation int64
-	phc := d.dummy
+	of := u
 	if u != nil {
-		id, generation, phc = u.ID, u.Generation, u.hash
+		id, generation = u.ID, u.Generation
+	} else {
+		of = s.decoy(name)
+	}
+	stored := d.dummy
+	if of != nil {
+		stored = of.hash
 	}
 	digest := d.memory.digest(id, password)
 	if d.memory.has(digest, generation) {
 		return true, nil
 	}
-	right, err := d.verify(ctx, phc, password)
+	right, err := d.verify(ctx, stored, password)
+	if err == nil && !right && typed != password && of != nil && of.outside != nil {
+		// Other programs hash what was typed as it is.
+		right, err = d.verify(ctx, stored, typed)
+	}
 	if err != nil || !right || u == nil {
 		return false, err
 	}
 	// The generation is that of the hash that was verified: when the password
 	// has been changed meanwhile, what is remembered here never holds.
-	d.memory.put(digest, generation)
+	d.memory.put(digest, generation, time.Time{})
 	return true, nil
+}
+
+// decoy returns the user whose hash somebody unknown is checked against, or nil
+// where there is none. Where the hashes of users cost differently, a name that
+// is unknown has the cost of one of them, and always the same: the secret picks
+// the user whose random id comes next.
+func (s *snapshot) decoy(name string) *record {
+	if len(s.stored) == 0 {
+		return nil
+	}
+	h := hmac.New(sha256.New, s.secret)
+	h.Write([]byte("decoy\x00" + name))
+	pick := h.Sum(nil)[:20]
+	for i := range pick {
+		pick[i] = idLetters[pick[i]%32]
+	}
+	i, _ := slices.BinarySearchFunc(s.stored, maildrop.ID(pick), func(u *record, id maildrop.ID) int { return cmp.Compare(u.ID, id) })
+	return s.stored[i%len(s.stored)]
 }
 
 // hash computes what is stored of a prepared password; a command of the
@@ -191,11 +232,15 @@ func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) 
 	if err := ctx.Err(); err != nil {
 		return maildrop.SCRAMKeys{}, err
 	}
+	d.opts.Refresh(ctx)
 	s, err := d.snapshot()
 	if err != nil {
 		return maildrop.SCRAMKeys{}, err
 	}
 	u, name := d.lookup(s, a.Name)
+	if err := d.vouched(s, u); err != nil {
+		return maildrop.SCRAMKeys{}, err
+	}
 	keys := maildrop.SCRAMKeys{Salt: fakeSalt(s.secret, hash, name), Iterations: d.opts.SCRAMIterations}
 	if u == nil || u.scram[hash] == nil {
 		return keys, nil
@@ -203,6 +248,9 @@ func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) 
 	r := u.scram[hash]
 	keys.Salt, keys.Iterations = r.salt, r.iterations
 	for _, k := range r.keys {
+		if !u.allows(a.Remote) {
+			break // which proves nothing
+		}
 		keys.Keys = append(keys.Keys, maildrop.SCRAMKey{StoredKey: k.StoredKey, ServerKey: k.ServerKey,
 			Principal: u.principal(k.device), Disabled: !u.opens(k.device)})
 	}
@@ -221,8 +269,8 @@ func fakeSalt(secret []byte, hash, name string) []byte {
 func (d *Directory) TakesUTF8() bool { return true }
 
 // HasSCRAM reports whether every enabled user has keys for the hash, and there
-// is one.
+// is one. Those whom only a helper knows have none.
 func (d *Directory) HasSCRAM(hash string) bool {
 	s := d.current.Load()
-	return s != nil && s.scram[hash]
+	return s != nil && s.scram[hash] && d.sources.Load().Helper == nil
 }

@@ -36,6 +36,9 @@ type User struct {
 	Sessions    int        // at once, 0 leaves it to the server
 	LoginDelay  time.Duration
 	Created     time.Time
+	// Source is who says what its password is: SourcePasswdFile, SourceHelper, or
+	// "" for this directory.
+	Source string
 	// QuotaWarned is true since the user was told that the quota is almost used up.
 	QuotaWarned bool
 }
@@ -127,12 +130,14 @@ func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, view maildrop.V
 // newID makes a maildrop id: 20 characters, about 100 random bits.
 func newID() maildrop.ID { return maildrop.ID(randomName(20)) }
 
+// idLetters are 32, so that no character is likelier.
+const idLetters = "abcdefghijklmnopqrstuvwxyz012345"
+
 func randomName(length int) string {
-	const letters = "abcdefghijklmnopqrstuvwxyz012345" // 32, so that no character is likelier
 	raw := make([]byte, length)
 	rand.Read(raw) // never fails: crypto/rand ends the process instead
 	for i := range raw {
-		raw[i] = letters[raw[i]%32]
+		raw[i] = idLetters[raw[i]%32]
 	}
 	return string(raw)
 }
@@ -155,6 +160,11 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (User, error) {
 	err = d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
 		if err := s.free(name); err != nil {
 			return err
+		}
+		if was, ok := s.absent[name]; ok { // somebody else had the name
+			if _, err := tx.ExecContext(ctx, "DELETE FROM users WHERE id = ?", was.ID); err != nil {
+				return err
+			}
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO users (id, name, hash, quota_messages, quota_octets, sessions, login_delay, created)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, id, name, c.hash, n.Quota.Messages, n.Quota.Octets,
@@ -231,6 +241,9 @@ func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.
 	if err != nil {
 		return err
 	}
+	if err := u.elsewhere(); err != nil {
+		return err
+	}
 	salt, iterations, err := d.saltOf(ctx, u.ID)
 	if err != nil {
 		return err
@@ -299,6 +312,9 @@ func (d *Directory) Remove(ctx context.Context, name string) (maildrop.ID, error
 	var id maildrop.ID
 	err := d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
 		id = u.ID
+		if u.Source == SourcePasswdFile && d.sources.Load().PasswdFile != "" {
+			return fmt.Errorf("%q stands in the passwd-file; take the line out there", u.Name)
+		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM users WHERE id = ?", u.ID); err != nil {
 			return err
 		}

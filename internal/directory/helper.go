@@ -1,0 +1,154 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"restante.example/maildrop"
+	"restante.example/sasl"
+)
+
+// Helper knows whether a password is right, and cannot say who there is. Its
+// methods may be called by any number of goroutines.
+type Helper interface {
+	// Check asks about a name that CleanName has made. It returns
+	// maildrop.ErrCredentials, or any other error when it cannot tell.
+	Check(ctx context.Context, a maildrop.Attempt, name string, password sasl.Secret) (Vouched, error)
+	// Admit reports why nobody of that name can become a user, or nil.
+	Admit(ctx context.Context, name string) error
+}
+
+// Vouched is whom a right password belongs to.
+type Vouched struct {
+	// Name is the name of the user, as the helper writes it, or empty for the one
+	// that was asked about.
+	Name string
+	// Remember is for how long the password need not be asked about again.
+	Remember time.Duration
+}
+
+// helperName is the name that the helper is asked about. Only a domain that the
+// configuration calls local is taken off: the same name in two other domains
+// may be two people.
+func (d *Directory) helperName(name string) (string, error) {
+	clean, err := CleanName(name)
+	if err != nil {
+		return "", err
+	}
+	if local, domain, ok := strings.Cut(clean, "@"); ok && d.route.Load().domains[domain] {
+		return local, nil
+	}
+	return clean, nil
+}
+
+// signInByHelper is SignIn for somebody whom nobody else knows. Who is right for
+// the first time becomes a user.
+func (d *Directory) signInByHelper(ctx context.Context, helper Helper, s *snapshot, a maildrop.Attempt, typed string) (maildrop.Principal, error) {
+	if err := d.sources.Load().pending(s); err != nil {
+		return maildrop.Principal{}, err
+	}
+	name, err := d.helperName(a.Name)
+	if err != nil || typed == "" {
+		return maildrop.Principal{}, maildrop.ErrCredentials
+	}
+	u := s.users[name]
+	if u != nil && u.Source != SourceHelper {
+		u = nil
+	}
+	if of := u.deviceOf(typed); of != nil {
+		if !u.opens(of) {
+			return maildrop.Principal{}, maildrop.ErrDisabled
+		}
+		return u.principal(of), nil
+	}
+	if u != nil && d.memory.has(d.memory.digest(u.ID, typed), u.Generation) {
+		return u.signedIn()
+	}
+	v, err := helper.Check(ctx, a, name, sasl.Secret(typed))
+	if err != nil {
+		return maildrop.Principal{}, err
+	}
+	if u, err = d.adopt(ctx, helper, name, v.Name); err != nil {
+		return maildrop.Principal{}, err
+	}
+	// An answer is remembered for the name that it was asked about: the helper
+	// alone knows which other names mean the same user.
+	if v.Remember > 0 && u.Name == name {
+		d.memory.put(d.memory.digest(u.ID, typed), u.Generation, d.opts.Now().Add(v.Remember))
+	}
+	return u.signedIn()
+}
+
+// signedIn is the answer to a password of the user's own that is right.
+func (u *record) signedIn() (maildrop.Principal, error) {
+	if !u.opens(nil) {
+		return maildrop.Principal{}, maildrop.ErrDisabled
+	}
+	return u.principal(nil), nil
+}
+
+// adopt returns the user whom the helper has vouched for, who becomes one where
+// there is none.
+func (d *Directory) adopt(ctx context.Context, helper Helper, asked, name string) (*record, error) {
+	if name == "" {
+		name = asked
+	}
+	clean, err := CleanName(name)
+	if err != nil {
+		return nil, fmt.Errorf("directory: the helper's name for %q: %w", asked, err)
+	}
+	s, err := d.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	if u := s.users[clean]; u == nil {
+		if err := helper.Admit(ctx, clean); err != nil {
+			return nil, fmt.Errorf("directory: %q is right for the helper and cannot become a user: %w", clean, err)
+		}
+		if s, err = d.adoptNew(ctx, clean); err != nil {
+			return nil, err
+		}
+	}
+	u := s.users[clean]
+	if u == nil || u.Source != SourceHelper {
+		return nil, fmt.Errorf("directory: the helper lets %q in as %q, whose password another source keeps", asked, clean)
+	}
+	return u, nil
+}
+
+// adoptNew makes a user of the helper, or gives one that was there before under
+// the name back its place.
+func (d *Directory) adoptNew(ctx context.Context, name string) (*snapshot, error) {
+	err := d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
+		if s.users[name] != nil {
+			return errSame
+		}
+		id := newID()
+		if was := s.absent[name]; was != nil {
+			id = was.ID
+			_, err := tx.ExecContext(ctx, "UPDATE users SET hash = '', generation = generation + 1 WHERE id = ?", id)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ''", id); err != nil {
+				return err
+			}
+		} else if _, err := tx.ExecContext(ctx, "INSERT INTO users (id, name, hash, created) VALUES (?, ?, '', ?)",
+			id, name, d.opts.Now().Unix()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO outside (user, source, digest) VALUES (?, ?, x'')", id, SourceHelper)
+		return err
+	})
+	if err != nil && !errors.Is(err, errSame) {
+		return nil, err
+	}
+	return d.snapshot()
+}

@@ -1,0 +1,169 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"restante.example/maildrop"
+	"restante.example/sasl"
+)
+
+// asker is a helper that counts.
+type asker struct {
+	passwords map[string]string
+	names     map[string]string // what it calls whom it lets in
+	remember  time.Duration
+	down      error
+	asked     int
+}
+
+func (h *asker) Check(_ context.Context, _ maildrop.Attempt, name string, password sasl.Secret) (Vouched, error) {
+	h.asked++
+	if h.down != nil {
+		return Vouched{}, h.down
+	}
+	if want, ok := h.passwords[name]; !ok || want != string(password) {
+		return Vouched{}, maildrop.ErrCredentials
+	}
+	return Vouched{Name: h.names[name], Remember: h.remember}, nil
+}
+
+func (h *asker) Admit(_ context.Context, name string) error {
+	if name == "nowhere" {
+		return errors.New("no place for it")
+	}
+	return nil
+}
+
+func TestUsersOfAHelper(t *testing.T) {
+	ctx := context.Background()
+	now := time.Unix(1_800_000_000, 0)
+	d := open(t, &Options{Now: func() time.Time { return now }})
+	h := &asker{passwords: map[string]string{"ana": "a", "ana@one.org": "b", "nick": "n", "nowhere": "x", "own": "o", "thief": "t"},
+		names: map[string]string{"nick": "Nikolaus@one.org", "thief": "own"}}
+	d.SetSources(Sources{Helper: h})
+	if d.HasSCRAM("SHA-256") {
+		t.Error("SCRAM is offered, and the helper has no keys")
+	}
+	// Nobody is known, so mail has to wait, and no password is called wrong
+	// without asking.
+	if _, err := d.Recipient(ctx, "ana"); err == nil || errors.Is(err, maildrop.ErrNoUser) {
+		t.Errorf("mail for somebody who may exist: %v", err)
+	}
+	must(t, signIn(d, "Ana", "a"))
+	ana, err := d.Get(ctx, "ana")
+	if err != nil || ana.Source != SourceHelper {
+		t.Fatalf("%+v, %v", ana, err)
+	}
+	if list, err := d.Recipient(ctx, "ana+x"); err != nil || list[0].Maildrop != ana.ID {
+		t.Errorf("%v, %v", list, err)
+	}
+	must(t, signIn(d, "ana", "a"))
+	if again, err := d.Get(ctx, "ana"); err != nil || again.ID != ana.ID || h.asked != 2 {
+		t.Errorf("%+v, %v, asked %d times", again, err, h.asked)
+	}
+	// Another domain is another person.
+	must(t, signIn(d, "ana@one.org", "b"))
+	if err := signIn(d, "ana@one.org", "a"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("the password of another ana: %v", err)
+	}
+	if p, err := d.SignIn(ctx, maildrop.Attempt{Name: "nick"}, "n"); err != nil || p.Name != "nikolaus@one.org" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for name, password := range map[string]string{"nobody": "a", "ana": "b", "ana ": "a", "": "a"} {
+		if err := signIn(d, name, password); !errors.Is(err, maildrop.ErrCredentials) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	// What can not become a user, or is one of another source, does not get in.
+	add(t, d, "own", "secret")
+	for name, password := range map[string]string{"nowhere": "x", "thief": "t"} {
+		if err := signIn(d, name, password); err == nil || errors.Is(err, maildrop.ErrCredentials) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := signIn(d, "own", "o"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("the helper was asked about a user of this directory: %v", err)
+	}
+	h.down = errors.New("the helper was killed")
+	for _, name := range []string{"ana", "nobody"} {
+		if err := signIn(d, name, "a"); !errors.Is(err, h.down) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h.down = nil
+
+	d.SetSources(Sources{Helper: h, RefuseUnknown: true})
+	if _, err := d.Recipient(ctx, "nobody"); !errors.Is(err, maildrop.ErrNoUser) {
+		t.Errorf("unknown, to be refused: %v", err)
+	}
+	must(t, d.SetDisabled(ctx, "ana", true))
+	if err := signIn(d, "ana", "a"); !errors.Is(err, maildrop.ErrDisabled) {
+		t.Errorf("disabled: %v", err)
+	}
+	must(t, d.SetDisabled(ctx, "ana", false))
+
+	// A device needs no helper.
+	must(t, d.Unsettle(ctx, "ana"))
+	password, err := d.AddDevice(ctx, "ana", "phone", NewView())
+	must(t, err)
+	asked := h.asked
+	must(t, signIn(d, "ana", string(password)))
+	if h.asked != asked {
+		t.Error("the helper was asked about an app password")
+	}
+	d.SetSources(Sources{})
+	if err := signIn(d, "ana", "a"); err == nil || errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("without the helper: %v", err)
+	}
+}
+
+// TestRememberedAnswer: for as long as the helper's operator says, and not
+// longer for being used.
+func TestRememberedAnswer(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	d := open(t, &Options{Now: func() time.Time { return now }})
+	h := &asker{passwords: map[string]string{"ana": "a"}, remember: 10 * time.Minute}
+	d.SetSources(Sources{Helper: h})
+	for i, want := range []int{1, 1, 1, 2, 2} {
+		must(t, signIn(d, "ana", "a"))
+		if h.asked != want {
+			t.Errorf("sign-in %d: asked %d times, want %d", i, h.asked, want)
+		}
+		now = now.Add(4 * time.Minute)
+	}
+	h.passwords["ana"] = "b"
+	if err := signIn(d, "ana", "wrong"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Error(err)
+	}
+	must(t, signIn(d, "ana", "b"))
+}
+
+// A user of the file who moves to the helper, and back, stays the same.
+func TestFromSourceToSource(t *testing.T) {
+	ctx := context.Background()
+	d := open(t, nil)
+	h := &asker{passwords: map[string]string{"ana": "a"}}
+	d.SetSources(Sources{PasswdFile: theFile, Helper: h})
+	mirror(t, d, line("ana", sum), line("bea", sum))
+	ana, err := d.Get(ctx, "ana")
+	must(t, err)
+	if err := signIn(d, "ana", "a"); !errors.Is(err, maildrop.ErrCredentials) || h.asked != 0 {
+		t.Errorf("the helper was asked about a user of the file: %v", err)
+	}
+	mirror(t, d, line("bea", sum))
+	must(t, signIn(d, "ana", "a"))
+	if err := signIn(d, "ana", "secret"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("the password of the file: %v", err)
+	}
+	mirror(t, d, line("ana", sum), line("bea", sum))
+	must(t, signIn(d, "ana", "secret"))
+	if u, err := d.Get(ctx, "ana"); err != nil || u.ID != ana.ID || u.Source != SourcePasswdFile {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
