@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"restante.example/internal/fsx"
 	"restante.example/maildrop"
@@ -36,6 +37,9 @@ func (d *drop) newTemp() (*temporary, error) {
 		name := d.place.Maildir + "/tmp/" + d.store.names.next(d.store.opt.Clock(), random)
 		f, err := fsx.Create(d.place.Mail, name)
 		if err == nil {
+			d.mu.Lock()
+			d.temps[path.Base(name)] = struct{}{}
+			d.mu.Unlock()
 			return &temporary{drop: d, file: f, name: name}, nil
 		}
 		if try >= 3 {
@@ -67,6 +71,11 @@ func (t *temporary) discard() {
 	if t.name == "" {
 		return
 	}
+	defer func(name string) {
+		t.drop.mu.Lock()
+		delete(t.drop.temps, path.Base(name))
+		t.drop.mu.Unlock()
+	}(t.name)
 	if err := t.drop.place.Mail.Remove(t.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.drop.store.log.Info("a temporary file is left and will be removed when it is old", "file", t.name, "err", err)
 	}

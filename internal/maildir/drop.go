@@ -58,8 +58,11 @@ type drop struct {
 	flush fsx.Group
 
 	// mu guards what follows and is never held during I/O.
-	mu      sync.Mutex
-	made    bool // the directories are there, durably
+	mu   sync.Mutex
+	made bool // the directories are there, durably
+	// temps are the files in tmp that this process is still writing, which are not
+	// old, whatever the clock says.
+	temps   map[string]struct{}
 	list    *list
 	open    map[maildrop.View]*snapshot
 	damaged map[string]damage
@@ -417,6 +420,12 @@ func (d *drop) cleanTemp() {
 		return // There is none, or it shows again where it matters.
 	}
 	for _, n := range names {
+		d.mu.Lock()
+		_, ours := d.temps[n.Name]
+		d.mu.Unlock()
+		if ours {
+			continue
+		}
 		full := d.place.Maildir + "/tmp/" + n.Name
 		info, err := d.place.Mail.Stat(full)
 		if err != nil || info.Type != fsx.TypeFile || now.UnixNano()-info.ModTime < int64(staleTemp) {

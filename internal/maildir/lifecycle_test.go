@@ -61,6 +61,30 @@ func TestStaleTemporaryFiles(t *testing.T) {
 	}
 }
 
+// A clock that jumps ahead makes no file old that is still being written.
+func TestTempInUseStays(t *testing.T) {
+	c := newClock()
+	s := storeOn(t, memfs.New(memfs.Options{Clock: c.Now}), c.Now)
+	d, err := s.Deliver(t.Context(), maildrop.Envelope{}, []maildrop.Target{{Maildrop: "u"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// So much that a part of it is in the file by now.
+	if _, err := io.WriteString(d, strings.Repeat("before the jump\r\n", 1<<15)); err != nil {
+		t.Fatal(err)
+	}
+	c.add(400 * 24 * time.Hour)
+	if err := s.Sweep(t.Context(), slices.Values([]maildrop.ID{"u"})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(d, "after the jump\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if errs := d.Commit(t.Context()); errs[0] != nil {
+		t.Error(errs[0])
+	}
+}
+
 // A transaction is remembered for ten minutes at least, and not for ever.
 func TestTransactionsEnd(t *testing.T) {
 	c := newClock()

@@ -195,7 +195,7 @@ func (s *Store) hold(id maildrop.ID) *drop {
 	defer s.mu.Unlock()
 	d := s.drops[id]
 	if d == nil {
-		d = &drop{store: s, id: id, lock: make(chan struct{}, 1)}
+		d = &drop{store: s, id: id, lock: make(chan struct{}, 1), temps: make(map[string]struct{})}
 		s.drops[id] = d
 	}
 	if d.refs == 0 && d.next != nil {
