@@ -31,6 +31,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -54,6 +55,7 @@ type options struct {
 	seed   uint64
 	out    string
 	only   string
+	fs     string
 	crowd  int
 	faults string
 	race   bool
@@ -62,6 +64,9 @@ type options struct {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 1 && (args[0] == clockTracer || args[0] == clockStage) {
+		return ownProcess(args[0], args[1:], stderr)
+	}
 	var o options
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -69,6 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.Uint64Var(&o.seed, "seed", 0, "the order of what happens; 0 takes one from the clock")
 	flags.StringVar(&o.out, "out", "", "a file for the report, beside standard output")
 	flags.StringVar(&o.only, "only", "", "only the troubles whose names begin with one of these words, separated by commas")
+	flags.StringVar(&o.fs, "fs", "ext4", "the file system of the server's disk: "+strings.Join(fileSystems, ", "))
 	flags.IntVar(&o.crowd, "crowd", 1500, "how many slow connections make a crowd")
 	flags.StringVar(&o.faults, "faults", "", "a build of restanted that is wrong on purpose, by its name: "+strings.Join(wrongBuilds, ", "))
 	flags.BoolVar(&o.race, "race", false, "build restanted with the race detector")
@@ -79,6 +85,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if flags.NArg() > 0 || o.time <= 0 || o.crowd < 0 {
 		fmt.Fprintln(stderr, "torture: it takes no arguments, and its numbers are positive")
+		return exitUsage
+	}
+	if !slices.Contains(fileSystems, o.fs) {
+		fmt.Fprintf(stderr, "torture: -fs is one of %s\n", strings.Join(fileSystems, ", "))
 		return exitUsage
 	}
 	if o.seed == 0 {
@@ -103,8 +113,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// ownProcess is what this program does where it has started itself.
+func ownProcess(as string, args []string, stderr io.Writer) (status int) {
+	var err error
+	if as == clockTracer {
+		status, err = traceClock(args)
+	} else {
+		err = enterClock(args) // it returns only where it fails
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "torture: the clock of the server:", err)
+		return exitNoResult
+	}
+	return status
+}
+
+// fileSystems are what the server's disk can be.
+var fileSystems = []string{"ext4", "xfs", "btrfs"}
+
 // wrongBuilds are the faults that a build with the tag of this name knows.
-var wrongBuilds = []string{"early-accept", "early-quit", "drop-deletes", "numbered-uids", "torn"}
+var wrongBuilds = []string{"early-accept", "early-quit", "drop-deletes", "numbered-uids", "torn", "no-flush", "no-directory-flush"}
 
 // torment is the whole of a run.
 func torment(ctx context.Context, o options, stderr io.Writer) (broken bool, text string, err error) {
@@ -124,17 +152,19 @@ func torment(ctx context.Context, o options, stderr io.Writer) (broken bool, tex
 	if err := build(ctx, bin, o); err != nil {
 		return false, "", err
 	}
-	unmount, err := smallDisk(ctx, dir, r)
+	disk, err := smallDisk(ctx, dir, o.fs, r)
+	if disk != nil {
+		defer func() { err = errors.Join(err, disk.unmount()) }()
+	}
 	if err != nil {
 		return false, "", err
 	}
-	defer func() { err = errors.Join(err, unmount()) }()
-	f, err := newOffice(ctx, dir, bin, o, r)
+	f, err := newOffice(ctx, dir, filepath.Join(disk.dir, "data"), bin, o, r)
 	if err != nil {
 		return false, "", err
 	}
 	defer f.close()
-	t := &torture{options: o, report: r, office: f, dir: dir, bin: bin, rng: rand.New(rand.NewPCG(o.seed, 1))}
+	t := &torture{options: o, report: r, office: f, disk: disk, dir: dir, bin: bin, rng: rand.New(rand.NewPCG(o.seed, 1))}
 	if err := t.live(ctx); err != nil {
 		return false, "", err
 	}

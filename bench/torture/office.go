@@ -41,6 +41,8 @@ type office struct {
 // life is one process.
 type life struct {
 	cmd   *exec.Cmd
+	pid   int    // of the server, which is not the command where it has a clock of its own
+	clock *clock // nil where it has that of the machine
 	log   string
 	ended chan struct{} // closed when it has ended and was waited for
 	// sentenced is set before we end it; else its end is its own.
@@ -57,8 +59,8 @@ drain = "3s"
 lmtp_sessions = 200
 `
 
-func newOffice(ctx context.Context, dir, bin string, o options, r *report) (*office, error) {
-	f := &office{program: filepath.Join(bin, "restanted"), dir: dir, data: filepath.Join(dir, "disk", "data"), report: r}
+func newOffice(ctx context.Context, dir, data, bin string, o options, r *report) (*office, error) {
+	f := &office{program: filepath.Join(bin, "restanted"), dir: dir, data: data, report: r}
 	f.env = append(os.Environ(), "RESTANTE_FAULT="+o.faults)
 	rng := rand.New(rand.NewPCG(uint64(os.Getpid()), uint64(time.Now().UnixNano()))) // ports are no part of the seed
 	for _, a := range []*string{&f.pop3, &f.pop3s, &f.lmtp} {
@@ -99,7 +101,12 @@ func (f *office) addUser(ctx context.Context, name string) error {
 }
 
 // start begins a life and waits until it answers.
-func (f *office) start(ctx context.Context) error {
+func (f *office) start(ctx context.Context) error { return f.begin(ctx, false) }
+
+// startUnderClock is start with a clock that can be set.
+func (f *office) startUnderClock(ctx context.Context) error { return f.begin(ctx, true) }
+
+func (f *office) begin(ctx context.Context, ownClock bool) error {
 	n := f.report.count("server starts", 1)
 	l := &life{log: filepath.Join(f.dir, fmt.Sprintf("log.%d", n)), ended: make(chan struct{})}
 	out, err := os.Create(l.log)
@@ -111,9 +118,18 @@ func (f *office) start(ctx context.Context) error {
 		"--pop3", f.pop3, "--pop3s", f.pop3s, "--lmtp", f.lmtp)
 	l.cmd.Env, l.cmd.Stdout, l.cmd.Stderr = f.env, out, out
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	pid := func() (int, error) { return l.cmd.Process.Pid, nil }
+	if ownClock {
+		if l.clock, pid, err = underClock(l.cmd); err != nil {
+			return err
+		}
+	}
 	began := time.Now()
 	if err := l.cmd.Start(); err != nil {
 		return err
+	}
+	if l.pid, err = pid(); err != nil {
+		return errors.Join(err, l.cmd.Process.Kill(), l.cmd.Wait())
 	}
 	f.mu.Lock()
 	f.life = l
@@ -170,7 +186,7 @@ func (f *office) attend(l *life) {
 	go func() {
 		defer close(done)
 		for {
-			f.report.memory(peakOf(l.cmd.Process.Pid))
+			f.report.memory(peakOf(l.pid))
 			select {
 			case <-l.ended:
 				return
@@ -216,12 +232,16 @@ func (f *office) current() *life {
 }
 
 // pid is that of the current life.
-func (f *office) pid() int { return f.current().cmd.Process.Pid }
+func (f *office) pid() int { return f.current().pid }
 
 // signal sends one to the current life, unless it has ended.
 func (f *office) signal(s syscall.Signal) {
 	l := f.current()
-	if err := l.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	err := l.cmd.Process.Signal(syscall.Signal(0)) // a command that has ended may have lent its number to another
+	if err == nil {
+		err = syscall.Kill(l.pid, s)
+	}
+	if err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, syscall.ESRCH) {
 		f.report.note("signal %v: %v", s, err)
 	}
 }

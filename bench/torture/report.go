@@ -39,7 +39,6 @@ type report struct {
 	troubles []string
 	ledgers  []*ledger
 	stop     func() // ends the run early
-	hasDisk  bool   // the server is on a disk of its own
 }
 
 // wait is how long an honest user waited for a sign-in, and meanwhile what.

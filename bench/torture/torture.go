@@ -33,6 +33,7 @@ type torture struct {
 	options
 	report   *report
 	office   *office
+	disk     *disk
 	dir, bin string
 	rng      *rand.Rand
 	people   []*ledger // those to whom mail is delivered
@@ -64,7 +65,6 @@ func (t *torture) live(ctx context.Context) error {
 	if len(t.inputs) == 0 {
 		return errors.New("no fuzz corpora were found: run it inside the module")
 	}
-	t.report.leftOut("jumps of the clock: a static program cannot be given another clock from outside; tests with an injected clock do that")
 	var work []worker
 	for i := range callers {
 		l, rng := t.person(fmt.Sprintf("caller%d@example.org", i)), t.source()

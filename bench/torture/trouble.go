@@ -41,8 +41,16 @@ func (t *torture) troubles() []trouble {
 		{"guessing", 1, t.guessing},
 		{"hostile input", 1, t.hostile},
 	}
-	if t.report.hasDisk {
+	if t.disk.own {
 		list = append(list, trouble{"full disk", 2, t.fullDisk})
+	}
+	if t.disk.image != "" && t.disk.shared != "" {
+		list = append(list, trouble{"power cut", 3, t.powerCut})
+	}
+	if hasClock {
+		list = append(list, trouble{"clock jumps", 2, t.clockJumps})
+	} else {
+		t.report.leftOut("jumps of the clock: %v", errNoClock)
 	}
 	if path, err := exec.LookPath("strace"); err != nil {
 		t.report.leftOut("errors of system calls: strace is not installed: apt-get install strace")

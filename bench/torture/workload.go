@@ -189,7 +189,7 @@ func (t *torture) session(l *ledger, rng *rand.Rand, audit bool) error {
 		s, octets, err := c.retrieve(m.number)
 		var no refusal
 		if errors.As(err, &no) && !audit {
-			t.report.count("RETR refused", 1)
+			t.report.count("RETR refused: "+string(no[:min(60, len(no))]), 1)
 			continue
 		}
 		if err != nil {

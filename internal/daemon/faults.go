@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"restante.example/internal/fsx"
 	"restante.example/maildrop"
 )
 
@@ -29,6 +30,10 @@ const (
 	faultNumberedUIDs = "numbered-uids"
 	// faultTorn serves the first half of each long message.
 	faultTorn = "torn"
+	// faultNoFlush flushes nothing, faultNoDirectoryFlush files and not the
+	// directories that name them. Only a power cut shows it.
+	faultNoFlush          = "no-flush"
+	faultNoDirectoryFlush = "no-directory-flush"
 )
 
 // late is how much too late the wrong builds do what they have promised.
@@ -39,6 +44,42 @@ func withFaults(s maildrop.Store) maildrop.Store {
 	fmt.Fprintf(os.Stderr, "this build is wrong on purpose: %q\n", fault)
 	return &faulty{s, fault}
 }
+
+// withFaultyDisk keeps what is to be made durable from becoming so.
+func withFaultyDisk(f fsx.FS) fsx.FS {
+	switch fault := os.Getenv("RESTANTE_FAULT"); fault {
+	case faultNoFlush, faultNoDirectoryFlush:
+		return &lyingDisk{f, fault == faultNoFlush}
+	}
+	return f
+}
+
+type lyingDisk struct {
+	fsx.FS
+	files bool // their flushes are left out as well
+}
+
+func (l *lyingDisk) SyncDir(string) error { return nil }
+
+func (l *lyingDisk) Sub(name string) (fsx.FS, error) {
+	sub, err := l.FS.Sub(name)
+	if err != nil {
+		return nil, err
+	}
+	return &lyingDisk{sub, l.files}, nil
+}
+
+func (l *lyingDisk) OpenFile(name string, flag int) (fsx.File, error) {
+	f, err := l.FS.OpenFile(name, flag)
+	if err != nil || !l.files {
+		return f, err
+	}
+	return &lyingFile{f}, nil
+}
+
+type lyingFile struct{ fsx.File }
+
+func (*lyingFile) Sync() error { return nil }
 
 type faulty struct {
 	maildrop.Store

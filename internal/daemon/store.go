@@ -42,6 +42,7 @@ func openStore(c *config.Config, h *homes, log *slog.Logger) (*store, error) {
 	if s.data, err = fsx.Dir(c.Data); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	s.data = withFaultyDisk(s.data)
 	s.mail = s.data
 	if c.Maildir != "" {
 		s.mailBase = fixedPart(c.Maildir)

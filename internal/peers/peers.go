@@ -28,6 +28,8 @@ func packageOf(program string) string {
 		return "getmail6"
 	case "dovecot", "doveadm":
 		return "dovecot-pop3d"
+	case "mkfs.xfs":
+		return "xfsprogs"
 	case "postconf", "postqueue":
 		return "postfix"
 	case "java":
