@@ -8,6 +8,7 @@ package cert
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -119,6 +120,20 @@ func (s *Source) refresh() {
 		}
 	}
 	s.log.Error("the changed certificate cannot be used; the old one stays", "error", err)
+}
+
+// Expiry returns when the current certificate runs out, after a look whether
+// the files have changed; the zero time where that cannot be told.
+func (s *Source) Expiry() time.Time {
+	c, _ := s.Certificate(nil) // it never fails
+	leaf := c.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(c.Certificate[0]); err != nil {
+			return time.Time{}
+		}
+	}
+	return leaf.NotAfter
 }
 
 // Fingerprint returns the SHA-256 of the current certificate in hex.

@@ -187,6 +187,11 @@ func (l *loader) checkListen() {
 			l.problem("listen.lmtp", "listen.lmtp: \"unix:\" needs the path of a socket behind it")
 		}
 	}
+	if m := l.config.Metrics.Listen; m != "" {
+		if !isAddress(m) {
+			l.problem("metrics.listen", "metrics.listen is %q; write ADDRESS:PORT, such as 127.0.0.1:9195", m)
+		}
+	}
 	if c.LMTPGroup != "" {
 		if _, err := user.LookupGroup(c.LMTPGroup); err != nil {
 			l.problem("listen.lmtp_group", "lmtp_group: %v", err)
@@ -198,13 +203,17 @@ func (l *loader) checkListen() {
 }
 
 func (l *loader) checkAddress(key, flag, address string) {
+	if !isAddress(address) {
+		l.problem(key, "%s (%s) is %q; write ADDRESS:PORT, such as 127.0.0.1:9995 or :995", key, flag, address)
+	}
+}
+
+func isAddress(address string) bool {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
-	if err != nil {
-		l.problem(key, "%s (%s) is %q; write ADDRESS:PORT, such as 127.0.0.1:9995 or :995", key, flag, address)
-	}
+	return err == nil
 }
 
 // MaildirOf returns where the mail of a user is.

@@ -60,6 +60,7 @@ type Config struct {
 	Mechanisms Mechanisms `toml:"mechanisms"`
 
 	Retention Retention `toml:"retention"`
+	Metrics   Metrics   `toml:"metrics"`
 
 	// SCRAMIterations is the work that a SCRAM key costs, 0 for the default. No
 	// file sets it: only the demo, whose passwords do not outlive it, asks for less.
@@ -155,6 +156,14 @@ type Retention struct {
 	// Messages and Octets are how much may stay: the oldest beyond it go.
 	Messages int  `toml:"messages"`
 	Octets   Size `toml:"octets"`
+}
+
+// Metrics says where the server can be measured and watched.
+type Metrics struct {
+	// Listen is the address, "ADDRESS:PORT", where /metrics answers Prometheus and
+	// /healthz and /readyz a supervisor, in clear text and without a password;
+	// empty is nowhere.
+	Listen string `toml:"listen"`
 }
 
 // Values of Delivery.OverQuota: the sender tries again later, or is told at once

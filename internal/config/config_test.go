@@ -95,6 +95,8 @@ a = 1
 per_user = -1
 [tls]
 cert_file = "x.pem"
+[metrics]
+listen = "9195"
 `)
 	_, err := Load(name, Flags{POP3: "bad", Data: "/x"}, noEnv)
 	var problems Problems
@@ -114,6 +116,7 @@ cert_file = "x.pem"
 		`:18: there is no table [nonsense]; there are: listen, tls`,
 		`:22: limits.per_user is negative`,
 		`:24: cert_file and key_file`,
+		`:26: metrics.listen is "9195"; write ADDRESS:PORT`,
 		"\nlisten.pop3 (--pop3) is \"bad\"",
 	} {
 		if !strings.Contains("\n"+text, want) {

@@ -25,6 +25,7 @@ import (
 	"restante.example/internal/control"
 	"restante.example/internal/directory"
 	"restante.example/internal/intake"
+	"restante.example/internal/metrics"
 	"restante.example/maildrop"
 )
 
@@ -67,6 +68,7 @@ type Office struct {
 	// are none.
 	announce func()
 	filling  filling
+	metrics  *metrics.Metrics // nil where nobody measures
 	// views is held by whoever changes devices and views together.
 	views chan struct{}
 }
@@ -74,7 +76,12 @@ type Office struct {
 // OpenOffice opens the data directory of a configuration, which the caller owns
 // (control.Own). The caller closes it.
 func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Office, error) {
-	o := &Office{config: c, log: log, views: make(chan struct{}, 1)}
+	return openOffice(ctx, c, log, nil)
+}
+
+// openOffice is OpenOffice of a server that measures, where m is not nil.
+func openOffice(ctx context.Context, c *config.Config, log *slog.Logger, m *metrics.Metrics) (*Office, error) {
+	o := &Office{config: c, log: log, metrics: m, views: make(chan struct{}, 1)}
 	var err error
 	o.directory, err = directory.Open(ctx, UsersFile(c), &directory.Options{
 		Logger: log,
@@ -88,6 +95,7 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 				o.endView(id, view)
 			}
 		},
+		OnHash:          m.Hash(),
 		Routing:         routing(c),
 		SCRAMIterations: c.SCRAMIterations,
 	})
@@ -107,7 +115,8 @@ func OpenOffice(ctx context.Context, c *config.Config, log *slog.Logger) (*Offic
 // configure puts the limits of a configuration in force.
 func (o *Office) configure(c *config.Config) {
 	o.store.rules.Store(rulesOf(c))
-	opts := &intake.Options{MaxSize: int64(c.Delivery.MaxMessage), RefuseOverQuota: c.Delivery.OverQuota == config.OverQuotaRefuse}
+	opts := &intake.Options{MaxSize: int64(c.Delivery.MaxMessage), RefuseOverQuota: c.Delivery.OverQuota == config.OverQuotaRefuse,
+		Observer: o.metrics.Intake()}
 	if c.Delivery.QuotaWarning {
 		opts.Delivered = o.filling.note
 	}

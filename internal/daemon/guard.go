@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"restante.example/internal/guard"
+	"restante.example/internal/metrics"
 	"restante.example/pop3"
 )
 
@@ -21,11 +23,16 @@ func refusalsInSpanish() map[string]string {
 }
 
 // refusals turns the refusal of the guard into a reply.
-type refusals struct{ *guard.Guard }
+type refusals struct {
+	*guard.Guard
+	metrics *metrics.Metrics
+}
 
 // Before implements pop3server.Guard.
 func (r refusals) Before(ctx context.Context, remote netip.Addr, name string) error {
+	began := time.Now()
 	err := r.Guard.Before(ctx, remote, name)
+	r.metrics.Guard(time.Since(began), errors.Is(err, guard.ErrTooMany))
 	if errors.Is(err, guard.ErrTooMany) {
 		// Not [AUTH]: the password may be right, and must not be thrown away.
 		return &pop3.Error{Code: pop3.CodeSysTemp, Text: tooManyFailures}

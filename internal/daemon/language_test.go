@@ -49,7 +49,7 @@ func TestGuardSpeaksSpanish(t *testing.T) {
 	g.After(netip.Addr{}, "ana", false)
 	office := pop3mem.New(nil)
 	s := pop3server.New(&pop3server.Options{
-		Store: office, Directory: office, Guard: refusals{g}, Spanish: refusalsInSpanish(),
+		Store: office, Directory: office, Guard: refusals{g, nil}, Spanish: refusalsInSpanish(),
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() { s.Close() })

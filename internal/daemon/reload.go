@@ -6,6 +6,7 @@ package daemon
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"restante.example/internal/cert"
 	"restante.example/internal/config"
@@ -49,14 +50,16 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 		{"listen", sameListen(c.Listen, old.Listen)},
 		{"delivery.reserve", c.Delivery.Reserve == old.Delivery.Reserve},
 		{"log_format", c.LogFormat == old.LogFormat},
+		{"metrics", c.Metrics == old.Metrics},
 	} {
 		if !fixed.same {
 			s.log.Warn("a changed setting needs a restart of the server", "setting", fixed.name)
 		}
 	}
 	c.Data, c.Maildir, c.Hostname, c.Listen, c.LogFormat = old.Data, old.Maildir, old.Hostname, old.Listen, old.LogFormat
-	c.Delivery.Reserve = old.Delivery.Reserve
+	c.Delivery.Reserve, c.Metrics = old.Delivery.Reserve, old.Metrics
 	s.config.Store(c)
+	s.reloaded.Store(time.Now().UnixNano())
 	s.cert.Store(source)
 	s.traceUsers(c)
 	s.log.reset(c.LogLevel)
@@ -73,7 +76,9 @@ func sameListen(a, b config.Listen) bool {
 // reload is Reload with what the log and the service manager are told.
 func (s *Server) reload(o *RunOptions) {
 	s.tell(o, notifyReloading)
-	if err := s.Reload(o.Load); err != nil {
+	err := s.Reload(o.Load)
+	s.reloadFailed.Store(err != nil)
+	if err != nil {
 		// One line per mistake, so that each can be found.
 		problems := []error{err}
 		var all config.Problems

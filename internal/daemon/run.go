@@ -70,10 +70,11 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 // Ready is what a ready file says, as JSON: where everything is.
 type Ready struct {
 	PID int `json:"pid"`
-	// POP3, POP3S and LMTP are the first addresses of the service, or empty.
+	// POP3, POP3S, LMTP and Metrics are the first addresses of the service, or empty.
 	POP3      string      `json:"pop3"`
 	POP3S     string      `json:"pop3s"`
 	LMTP      string      `json:"lmtp"`
+	Metrics   string      `json:"metrics,omitempty"`
 	Listening []Listening `json:"listening"`
 	Data      string      `json:"data"`
 	// Fingerprint is the SHA-256 of the certificate in hex; CAFile names the
@@ -89,7 +90,7 @@ func (s *Server) Ready() Ready {
 	r := Ready{PID: os.Getpid(), Listening: s.Listening(), Data: s.config.Load().Data,
 		Fingerprint: s.cert.Load().Fingerprint(), CAFile: s.caFile()}
 	for _, l := range r.Listening {
-		first := map[string]*string{POP3: &r.POP3, POP3S: &r.POP3S, LMTP: &r.LMTP}[l.Service]
+		first := map[string]*string{POP3: &r.POP3, POP3S: &r.POP3S, LMTP: &r.LMTP, Metrics: &r.Metrics}[l.Service]
 		if *first == "" {
 			*first = l.Address
 		}

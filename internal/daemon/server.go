@@ -41,6 +41,13 @@ type Server struct {
 	guard      pop3server.Guard
 	operations control.Mux
 	counts     counters
+	measuring  measuring
+	draining   atomic.Bool
+
+	// reloaded is when a configuration was put in force last, in nanoseconds since
+	// 1970, and reloadFailed whether one was refused since.
+	reloaded     atomic.Int64
+	reloadFailed atomic.Bool
 
 	reloading sync.Mutex // held by what changes the three below
 	config    atomic.Pointer[config.Config]
@@ -54,6 +61,7 @@ type Server struct {
 func Open(ctx context.Context, c *config.Config, log *Log, version string) (*Server, error) {
 	s := &Server{version: version, started: time.Now(), log: log}
 	s.config.Store(c)
+	s.reloaded.Store(s.started.UnixNano())
 	s.traceUsers(c)
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -78,6 +86,9 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	if s.listeners, err = bind(ctx, c, s.log.Logger); err != nil {
 		return err
 	}
+	if err := s.bindMetrics(ctx, c); err != nil {
+		return err
+	}
 	// What only root can read is read while this is root.
 	if c.TLS.CertFile != "" {
 		source, err := cert.Load(c.TLS.CertFile, c.TLS.KeyFile, s.log.Logger)
@@ -100,10 +111,11 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 		}
 		s.cert.Store(source)
 	}
-	if s.office, err = OpenOffice(ctx, c, s.log.Logger); err != nil {
+	if s.office, err = openOffice(ctx, c, s.log.Logger, s.measuring.metrics); err != nil {
 		return err
 	}
-	s.guard = refusals{guard.New(&guard.Options{Account: s.account})}
+	s.measuring.office = s.office
+	s.guard = refusals{guard.New(&guard.Options{Account: s.account}), s.measuring.metrics}
 	s.office.end = func(id maildrop.ID) {
 		s.pop3.End(func(i pop3server.SessionInfo) bool { return i.Maildrop == id })
 	}
@@ -207,7 +219,8 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 		OnSignIn: func(i pop3server.SessionInfo) {
 			s.office.directory.NoteSignIn(i.Maildrop, i.View, i.Remote)
 		},
-		OnEnd: s.counts.note,
+		OnEnd:    s.ended,
+		Observer: s.measuring.metrics.POP3(),
 	}
 }
 
@@ -252,19 +265,24 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 	var running sync.WaitGroup
 	serve := func(what string, f func() error, expected error) {
 		running.Go(func() {
+			s.measuring.serving.Add(1)
+			defer s.measuring.serving.Add(-1)
 			if err := f(); err != nil && !errors.Is(err, expected) {
 				stop(fmt.Errorf("%s: %w", what, err))
 			}
 		})
 	}
+	s.measuring.listeners.Store(int64(len(s.listeners)) + 1) // and the control socket
 	for _, l := range s.listeners {
 		switch l.service {
 		case POP3:
-			serve(POP3, func() error { return s.pop3.Serve(l) }, pop3server.ErrServerClosed)
+			serve(POP3, func() error { return s.pop3.Serve(s.accepting(l)) }, pop3server.ErrServerClosed)
 		case POP3S:
-			serve(POP3S, func() error { return s.pop3.ServeTLS(l) }, pop3server.ErrServerClosed)
+			serve(POP3S, func() error { return s.pop3.ServeTLS(s.accepting(l)) }, pop3server.ErrServerClosed)
 		case LMTP:
-			serve(LMTP, func() error { return s.lmtp.Serve(l) }, lmtp.ErrServerClosed)
+			serve(LMTP, func() error { return s.lmtp.Serve(s.accepting(l)) }, lmtp.ErrServerClosed)
+		case Metrics:
+			serve(Metrics, func() error { return s.serveMetrics(l) }, nil)
 		}
 		s.log.Info("listening", "service", l.service, "address", addressOf(l.Addr()))
 	}
@@ -275,6 +293,7 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 	running.Go(func() { s.maintain(work) })
 
 	<-ctx.Done()
+	s.draining.Store(true)
 	drain, cancel := context.WithTimeout(hurry, time.Duration(s.config.Load().Timeouts.Drain))
 	defer cancel()
 	var draining sync.WaitGroup
@@ -291,6 +310,7 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 	})
 	draining.Wait()
 	workDone()
+	s.closeMetrics()
 	context.AfterFunc(drain, s.control.Abort)
 	running.Wait()
 	var failed error

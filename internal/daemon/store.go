@@ -29,7 +29,9 @@ type store struct {
 	heal func(context.Context, maildrop.ID, maildrop.View) error
 	// rules say how long mail is kept of those who have no rules of their own.
 	rules atomic.Pointer[maildrop.Rules]
-	data  fsx.FS
+	// reserve is how much room deliveries leave; less than 0 is none.
+	reserve int64
+	data    fsx.FS
 	// mail is the directory that the Maildirs are in: that of the data, or where
 	// the fixed part of the template leads; mailBase is its path.
 	mail     fsx.FS
@@ -50,12 +52,11 @@ func openStore(c *config.Config, h *homes, log *slog.Logger) (*store, error) {
 			return nil, errors.Join(fmt.Errorf("the directory of the Maildirs (setting maildir): %w", err), s.data.Close())
 		}
 	}
-	reserve, err := reserveOf(c, s.mail)
-	if err != nil {
+	if s.reserve, err = reserveOf(c, s.mail); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.rules.Store(rulesOf(c))
-	s.maildirs = maildir.New(maildir.Options{Locate: s.locate, Rules: s.rulesFor, Host: c.Hostname, Reserve: reserve, Logger: log})
+	s.maildirs = maildir.New(maildir.Options{Locate: s.locate, Rules: s.rulesFor, Host: c.Hostname, Reserve: s.reserve, Logger: log})
 	s.Store = withFaults(s.maildirs)
 	return s, nil
 }

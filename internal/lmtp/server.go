@@ -129,6 +129,13 @@ func (s *Server) begin(conn net.Conn) {
 	}()
 }
 
+// Connections returns how many connections there are.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
 // Shutdown stops listening, lets each message that is coming in end and be
 // answered, tells clients that wait to come back later, and returns when every
 // session has ended. When ctx ends first, the rest are closed and its error is
