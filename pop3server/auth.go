@@ -4,6 +4,7 @@
 package pop3server
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -23,6 +24,9 @@ type exchange struct {
 	outcome func(error)
 	// result says who signed in, once the mechanism is content.
 	result func() (maildrop.Principal, error)
+	// refusal, where not nil, is why the client has been refused already: only its
+	// answer is missing.
+	refusal error
 }
 
 // authCommand signs in by SASL. RFC 5034 section 4.
@@ -91,6 +95,10 @@ func (c *conn) begin(m mechanism) *exchange {
 		x.scram(c, m, func(look sasl.SCRAMLookup) *sasl.SCRAMExchange {
 			return sasl.SCRAMPlusServer(m.scramHash(), look, c.bindings())
 		})
+	case mechExternal:
+		x.external(c)
+	case mechOAuthBearer, mechXOAuth2:
+		x.token(c, m)
 	case mechPlain:
 		x.Server = sasl.PlainServer(x.password(c))
 	default:
@@ -165,10 +173,13 @@ func (c *conn) exchange(x *exchange, response []byte) Ending {
 		}
 		var answer text
 		var end Ending
-		if response, answer, end = c.challenge(challenge); end != "" {
-			return end
-		}
+		response, answer, end = c.challenge(challenge)
 		switch {
+		case x.refusal != nil:
+			// Whatever the client answers, it is refused, and the connection in step.
+			return cmp.Or(end, c.refuseSignIn(x.attempt, x.refusal))
+		case end != "":
+			return end
 		case answer != "":
 			return c.wrongCommand(answer)
 		case done && len(response) > 0:

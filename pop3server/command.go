@@ -13,9 +13,9 @@ import (
 	"restante.example/pop3"
 )
 
-// maxAuthLine is how long a line with a SASL token may be before sign-in: a
-// token of 16 KiB in base64, and the words around it.
-var maxAuthLine = base64.StdEncoding.EncodedLen(16<<10) + pop3.MaxCommand
+// maxAuthLine is how long a line of SASL may be before sign-in: a token of 16 KiB
+// and what stands beside it, in base64, and the words around that.
+var maxAuthLine = base64.StdEncoding.EncodedLen(18<<10) + pop3.MaxCommand
 
 // lineLimit returns how many octets the next command line may have.
 func (c *conn) lineLimit() int {

@@ -142,7 +142,7 @@ func (c *conn) converse() Ending {
 			return end
 		}
 	}
-	c.ok("POP3 server ready") // RFC 1939 section 4
+	c.greet()
 	for {
 		if why := c.meter.interrupted(); why != "" {
 			return why
@@ -180,6 +180,7 @@ func (c *conn) handshake() Ending {
 	err := c.tls.HandshakeContext(context.WithoutCancel(c.ctx))
 	if err == nil {
 		c.secured.Store(uint32(c.tls.ConnectionState().Version))
+		c.noteClient()
 		return ""
 	}
 	c.cut = true

@@ -27,6 +27,11 @@ var states = []struct {
 		c.want("+OK")
 		c.ask("AUTH SCRAM-SHA-256 biwsbj1hbmEscj1yT3ByTkdmd0ViZVJXZ2JORWtxTw==", "+ ")
 	}},
+	{"mid-AUTH OAUTHBEARER", func(c *client) { c.want("+OK"); c.ask("AUTH OAUTHBEARER", "+ ") }},
+	{"token refused", func(c *client) {
+		c.want("+OK")
+		c.ask("AUTH XOAUTH2 "+bearer("XOAUTH2", "ana", "bad"), "+ ")
+	}},
 	{"TRANSACTION", func(c *client) { c.signIn() }},
 	{"with marks", func(c *client) { c.signIn(); c.ask("DELE 2", "+OK"); c.ask("RETR 1", "+OK"); c.text() }},
 	{"after UTF8", func(c *client) { c.want("+OK"); c.ask("UTF8", "+OK") }},
@@ -52,7 +57,8 @@ func FuzzServer(f *testing.F) {
 		"DELE 1\r\nDELE 2\r\nRSET\r\nDELE 3\r\nQUIT\r\n", "TOP 1 0\r\nTOP 1 99999999999\r\nTOP 3 1\r\n", "STLS\r\nx",
 		"UTF8\r\nLANG es\r\nUSER jos\u0301\r\nPASS \xc3\x28\r\nAUTH\r\n", "LANG\r\nLANG *\r\nLANG es-419\r\nLANG \xff\r\nLIST\r\nQUIT\r\n",
 		"RETR 0\r\nRETR -1\r\nLIST 4294967297\r\nUIDL \r\n", "\x00\r\nPASS \x00\r\n", "USER \xff\xfe\r\nPASS  a b \r\n",
-		strings.Repeat("NOOP\r\n", 50), strings.Repeat("x", 300) + "\r\nQUIT\r\n", strings.Repeat("AUTH PLAIN ", 3000) + "\r\n",
+		"AUTH XOAUTH2\r\n" + bearer("XOAUTH2", "ana", "good") + "\r\n", bearer("OAUTHBEARER", "", "bad") + "\r\nAQ==\r\n",
+		"APOP ana 0123456789abcdef0123456789abcdef\r\nAPOP ana\r\nAUTH EXTERNAL =\r\n", strings.Repeat("NOOP\r\n", 50), strings.Repeat("x", 300) + "\r\nQUIT\r\n", strings.Repeat("AUTH PLAIN ", 3000) + "\r\n",
 	} {
 		for i := range states {
 			f.Add(uint8(i), []byte(seed))
@@ -60,7 +66,10 @@ func FuzzServer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, state uint8, input []byte) {
 		o := office(t, "a\n\n.1\n", "b\n\n2\n", "c\n\n"+strings.Repeat("3\n", 50_000))
-		opt := withTLS(o)
+		opt := withTokens(o)
+		for _, name := range pop3server.Mechanisms() {
+			opt.Mechanisms[name] = pop3server.PolicyOn
+		}
 		ends := make(chan pop3server.Summary, 1)
 		opt.OnEnd = func(s pop3server.Summary) { ends <- s }
 		s := serve(t, opt)

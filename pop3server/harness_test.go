@@ -256,8 +256,11 @@ func (c *client) startTLS(config *tls.Config) tls.ConnectionState {
 	return tc.ConnectionState()
 }
 
-// certificate returns a self-signed ECDSA certificate for "localhost".
-var certificate = sync.OnceValue(func() tls.Certificate {
+// certificate returns the certificate of the server.
+var certificate = sync.OnceValue(newCertificate)
+
+// newCertificate returns a self-signed ECDSA certificate for "localhost".
+func newCertificate() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -275,7 +278,7 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 		panic(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-})
+}
 
 func serverTLS() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{certificate()}} }
 

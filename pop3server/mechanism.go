@@ -85,6 +85,12 @@ func (c *conn) possible(m mechanism) bool {
 		return c.hasSCRAM(m)
 	case mechPlain, mechLogin, mechUser:
 		return c.mayReveal()
+	case mechOAuthBearer, mechXOAuth2:
+		return c.opt.Tokens != nil && c.identifies() && c.mayReveal()
+	case mechExternal:
+		return len(c.signIn.names) > 0 && c.identifies()
+	case mechAPOP:
+		return c.signIn.timestamp != "" // RFC 1939 section 7
 	}
 	return false
 }

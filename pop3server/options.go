@@ -45,6 +45,13 @@ type Options struct {
 	// Tokens checks the bearer tokens of OAUTHBEARER and XOAUTH2, which need a
 	// Directory that is a maildrop.Identifier too. Nil is nobody.
 	Tokens maildrop.TokenChecker
+	// Certificate, where not nil, says whom the certificate that a client has shown
+	// may sign in by EXTERNAL, which needs a Directory that is a
+	// maildrop.Identifier too: the names, among which the client may choose, or why
+	// it is nobody. It is called once after a handshake and is not to block. Where
+	// the TLSConfig does not have the certificate verified (VerifiedChains is empty
+	// then), it is for Certificate to do. It is called by many goroutines.
+	Certificate func(tls.ConnectionState) ([]string, error)
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -57,6 +64,9 @@ type Options struct {
 	// users for whom the directory gives none. It is announced before sign-in
 	// and should be the greatest of all. 0 is none. RFC 2449 section 6.5.
 	LoginDelay time.Duration
+	// Hostname stands in the timestamp of APOP; what is no host name becomes
+	// "localhost".
+	Hostname string
 	// Implementation is what IMPLEMENTATION announces, one line; the default
 	// is "restante". RFC 2449 section 6.9.
 	Implementation string
@@ -182,6 +192,7 @@ func newSettings(given *Options) *settings {
 		s.Logger = slog.Default()
 	}
 	s.Implementation = asciiOnly(oneLine(cmp.Or(s.Implementation, "restante")))
+	s.Hostname = hostname(s.Hostname)
 	s.Spanish = maps.Clone(s.Spanish)
 	if s.Language != Spanish {
 		s.Language = English

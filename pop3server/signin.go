@@ -18,11 +18,13 @@ import (
 
 // signIn is what a connection holds until somebody has signed in.
 type signIn struct {
-	user     string // what USER said
-	haveUser bool
-	failures int
-	epoch    uint64    // of the revocations, when the directory was asked
-	passed   time.Time // when the guard let the attempt pass, for the Observer
+	user      string // what USER said
+	haveUser  bool
+	timestamp string   // of the greeting, for APOP
+	names     []string // that the client's certificate stands for
+	failures  int
+	epoch     uint64    // of the revocations, when the directory was asked
+	passed    time.Time // when the guard let the attempt pass, for the Observer
 }
 
 // authorization answers a command before sign-in. RFC 1939 section 4.
@@ -32,6 +34,8 @@ func (c *conn) authorization(cmd pop3.Command) Ending {
 		return c.userCommand(cmd)
 	case pop3.CmdPass:
 		return c.passCommand(cmd)
+	case pop3.CmdAPOP:
+		return c.apopCommand(cmd)
 	case pop3.CmdAuth:
 		return c.authCommand(cmd)
 	case pop3.CmdSTLS:
@@ -269,6 +273,9 @@ func (c *conn) logRefusal(a maildrop.Attempt, reason string, err error) {
 		level = slog.LevelError
 		attrs = append(attrs, slog.Any("error", err))
 	}
+	if e, ok := errors.AsType[*maildrop.TokenError](err); ok && e.Err != nil {
+		attrs = append(attrs, slog.Any("error", e.Err))
+	}
 	c.log(level, "sign-in refused", attrs...)
 }
 
@@ -308,6 +315,7 @@ func (c *conn) open(a maildrop.Attempt, p maildrop.Principal) error {
 		}
 	}
 	c.wrong = 0
+	c.signIn.timestamp, c.signIn.names = "", nil
 	c.okCount(snap.Len(), snap.Octets())
 	return nil
 }

@@ -43,6 +43,7 @@ var spanish = map[text]string{
 	"TOP takes the number of a message and of lines":              "TOP lleva el número de un mensaje y el de líneas",
 	"a message number is a decimal number from 1 on":              "el número de un mensaje es decimal, desde 1",
 	"a number of lines is a decimal number":                       "el número de líneas es decimal",
+	"APOP takes a name and a digest":                              "APOP lleva un nombre y un resumen",
 	"USER takes a name":                                           "USER lleva un nombre",
 	"STLS is not possible here":                                   "STLS no es posible aquí",
 	"STLS comes before UTF8":                                      "STLS va antes de UTF8",

@@ -55,6 +55,12 @@ func play(t *testing.T, lines []string) {
 		case "user":
 			name, password, _ := strings.Cut(rest, " ")
 			o.AddUser(name, password)
+		case "token":
+			name, token, _ := strings.Cut(rest, " ")
+			if opt.Tokens == nil {
+				opt.Tokens = tokens{}
+			}
+			opt.Tokens.(tokens)[token] = name
 		case "mail":
 			name, quoted, _ := strings.Cut(rest, " ")
 			text, err := strconv.Unquote(quoted)

@@ -13,7 +13,7 @@ import (
 // real name, password and token, and small against memory.
 const (
 	maxField   = 1024      // a name, identity or password
-	maxMessage = 16 * 1024 // a whole message, as long as the longest token
+	maxMessage = 18 * 1024 // a whole message: a token of 16 KiB, names and a host
 )
 
 // plainField reports whether s may be one of the fields of a PLAIN message:

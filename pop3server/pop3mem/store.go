@@ -79,6 +79,9 @@ var (
 	_ maildrop.ViewResetter = (*Store)(nil)
 	_ maildrop.ViewCounter  = (*Store)(nil)
 	_ maildrop.Directory    = (*Store)(nil)
+
+	_ maildrop.Identifier    = (*Store)(nil)
+	_ maildrop.APOPDirectory = (*Store)(nil)
 )
 
 // drop is one maildrop.
