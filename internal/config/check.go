@@ -43,7 +43,8 @@ func (l *loader) complete(getenv func(string) string) {
 			l.problem("data", "%v", err)
 		}
 	}
-	for key, path := range map[string]*string{"data": &c.Data, "tls.cert_file": &c.TLS.CertFile, "tls.key_file": &c.TLS.KeyFile} {
+	for key, path := range map[string]*string{"data": &c.Data, "tls.cert_file": &c.TLS.CertFile, "tls.key_file": &c.TLS.KeyFile,
+		"tokens.client_secret_file": &c.Tokens.ClientSecretFile, "tokens.ca_file": &c.Tokens.CAFile} {
 		*path = l.absolute(key, *path)
 	}
 	if c.Listen.LMTP == nil {
@@ -96,6 +97,7 @@ func (l *loader) check() {
 	l.checkMaildir()
 	l.checkListen()
 	l.checkMechanisms("mechanisms", c.Mechanisms, Mechanisms{})
+	l.checkTokens()
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		key := "tls.cert_file"
 		if c.TLS.CertFile == "" {

@@ -62,6 +62,8 @@ type Config struct {
 	Retention Retention `toml:"retention"`
 	Metrics   Metrics   `toml:"metrics"`
 
+	Tokens Tokens `toml:"tokens"`
+
 	// SCRAMIterations is the work that a SCRAM key costs, 0 for the default. No
 	// file sets it: only the demo, whose passwords do not outlive it, asks for less.
 	SCRAMIterations int `toml:"-"`
@@ -200,5 +202,6 @@ func Default() *Config {
 		},
 		Mechanisms: defaultMechanisms(),
 		Delivery:   Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+", OverQuota: OverQuotaDefer},
+		Tokens:     defaultTokens(),
 	}
 }

@@ -227,6 +227,7 @@ func TestExample(t *testing.T) {
 	want.Data, want.Hostname, want.File = "/d", c.Hostname, c.File
 	want.Listen.LMTP, want.Listen.POP3 = []string{"unix:/d/lmtp.sock"}, []string{}
 	want.TraceUsers, want.Delivery.LocalDomains = []string{}, []string{}
+	want.Tokens.Audience, want.Tokens.Scopes, want.Tokens.Algorithms = []string{}, []string{}, []string{}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example says  %+v\nthe defaults are %+v", c, want)
 	}

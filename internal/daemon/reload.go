@@ -36,6 +36,10 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 			return err
 		}
 	}
+	checker, err := s.newTokens(c)
+	if err != nil {
+		return err
+	}
 	if err := s.office.directory.SetRouting(routing(c)); err != nil {
 		return err
 	}
@@ -61,6 +65,7 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 	s.config.Store(c)
 	s.reloaded.Store(time.Now().UnixNano())
 	s.cert.Store(source)
+	s.useTokens(checker)
 	s.traceUsers(c)
 	s.log.reset(c.LogLevel)
 	s.office.configure(c)

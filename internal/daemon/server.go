@@ -49,10 +49,11 @@ type Server struct {
 	reloaded     atomic.Int64
 	reloadFailed atomic.Bool
 
-	reloading sync.Mutex // held by what changes the three below
+	reloading sync.Mutex // held by what changes the four below
 	config    atomic.Pointer[config.Config]
 	cert      atomic.Pointer[cert.Source]
 	traced    atomic.Pointer[[]string]
+	tokens    atomic.Pointer[tokenChecker] // nil where no tokens are taken
 }
 
 // Open makes everything ready: it owns the data directory, binds the addresses,
@@ -116,6 +117,11 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	}
 	s.measuring.office = s.office
 	s.guard = refusals{guard.New(&guard.Options{Account: s.account}), s.measuring.metrics}
+	checker, err := s.newTokens(c)
+	if err != nil {
+		return err
+	}
+	s.useTokens(checker)
 	s.office.end = func(id maildrop.ID) {
 		s.pop3.End(func(i pop3server.SessionInfo) bool { return i.Maildrop == id })
 	}
@@ -195,6 +201,7 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 			config.ClearTextEverywhere: pop3server.InsecureClearTextEverywhere,
 		}[c.ClearText],
 		Mechanisms: policies(c.Mechanisms),
+		Tokens:     s.tokenChecker(),
 		Limits: pop3server.Limits{
 			Sessions:        unlimited(c.Limits.Sessions),
 			Unauthenticated: unlimited(c.Limits.Unauthenticated),
@@ -328,6 +335,7 @@ func (s *Server) Close() error {
 			problems = append(problems, err)
 		}
 	}
+	s.useTokens(nil)
 	if s.office != nil {
 		problems = append(problems, s.office.Close())
 	}
