@@ -295,6 +295,8 @@ func (c *conn) farewell() {
 	case EndQuit, EndQuitFailed, EndClosed, EndLost, EndFailures, EndTLS:
 	case EndWrong:
 		c.refuse("", "too many commands that are wrong")
+	case EndForeign:
+		c.refuse("", "this is a POP3 server")
 	case EndInjection:
 		c.refuse("", "nothing may follow STLS before TLS has begun")
 	case EndRefused:

@@ -57,6 +57,9 @@ func (c *conn) authorization(cmd pop3.Command) Ending {
 		c.ok("bye")
 		return c.flushLast(EndQuit)
 	}
+	if isHTTP(cmd.Word) {
+		return EndForeign
+	}
 	if isTransaction(cmd.Word) {
 		return c.wrongCommand("sign in first")
 	}
@@ -351,6 +354,13 @@ func (c *conn) stlsCommand(cmd pop3.Command) Ending {
 	// on the way would do.
 	c.signIn.user, c.signIn.haveUser, c.speech = "", false, speech{}
 	return c.handshake()
+}
+
+// isHTTP reports whether a word begins a request of HTTP. A web page can make a
+// browser send one to any port, with lines of its own behind it: none of them is
+// to be taken for a command.
+func isHTTP(word string) bool {
+	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI"}, word)
 }
 
 // isTransaction reports whether a command exists after sign-in.

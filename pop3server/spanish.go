@@ -72,6 +72,7 @@ var spanish = map[text]string{
 	"%d of %d deleted messages were not removed":              "%d de %d mensajes borrados no se eliminaron",
 
 	// Endings.
+	"this is a POP3 server":                                          "este es un servidor POP3",
 	"too many commands that are wrong":                               "demasiadas órdenes equivocadas",
 	"nothing may follow STLS before TLS has begun":                   "nada puede seguir a STLS antes de que empiece TLS",
 	"too many connections; try again later":                          "demasiadas conexiones; inténtelo más tarde",

@@ -25,6 +25,7 @@ const (
 	EndWriteTime   Ending = "reading too slow"   // the client did not take a reply in time
 	EndFailures    Ending = "wrong passwords"    // as many as Limits.Failures
 	EndWrong       Ending = "wrong commands"     // as many as Limits.WrongCommands, or a line without end
+	EndForeign     Ending = "another protocol"   // a request of HTTP
 	EndInjection   Ending = "octets behind STLS" // somebody pushed octets in before TLS
 	EndTLS         Ending = "TLS failed"         // the handshake failed
 	EndDamaged     Ending = "message failed"     // a message could not be sent to its end
