@@ -25,10 +25,10 @@ import (
 
 // How long keys are believed, and how often the provider is asked for them.
 const (
-	// fresh is after which age keys are fetched again, while they are still used.
+	// fresh is the age at which keys are fetched again before they are used.
 	fresh = 15 * time.Minute
-	// stale is the age at which they are no longer used: as long as a provider
-	// may be out of reach before nobody can sign in with its tokens.
+	// stale is the age at which they are used no more though the provider cannot
+	// be reached.
 	stale = 24 * time.Hour
 	// renew is the least time between two fetches because of a token whose key is
 	// not known.
@@ -91,22 +91,18 @@ func (k *keyring) find(ctx context.Context, s signer, after int) ([]crypto.Publi
 	for waited := false; ; waited = true {
 		now := k.now()
 		age := now.Sub(k.fetched)
-		may := k.mayFetch(now)
-		if k.edition > after && age < stale {
+		asks := !waited && (k.running != nil || k.mayFetch(now))
+		if k.edition > after && (age < fresh || age < stale && !asks) {
 			if found := s.among(k.keys); len(found) > 0 {
-				if age >= fresh && may {
-					k.fetch(now)
-				}
 				return found, k.edition, nil
 			}
 		}
 		switch {
-		case k.running != nil && !waited:
-		case k.err != nil && (waited || !may):
+		case !asks && k.err != nil:
 			return nil, 0, errUnreachable{k.err}
-		case waited || !may:
+		case !asks:
 			return nil, k.edition, nil
-		default:
+		case k.running == nil:
 			k.fetch(now)
 		}
 		running := k.running
@@ -124,9 +120,6 @@ func (k *keyring) find(ctx context.Context, s signer, after int) ([]crypto.Publi
 
 // mayFetch reports whether the provider may be asked again.
 func (k *keyring) mayFetch(now time.Time) bool {
-	if k.running != nil {
-		return false
-	}
 	pause := renew
 	if k.failures > 0 {
 		pause = min(firstRetry<<min(k.failures-1, 10), lastRetry)

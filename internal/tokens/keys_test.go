@@ -44,6 +44,15 @@ func TestKeysChange(t *testing.T) {
 	d.takes(t, d.Token("ES256", nil), tokenstest.Email)
 	d.refuses(t, old, "no such key")
 
+	// A key that was withdrawn is found out without another token.
+	old = d.Token("ES256", nil)
+	d.takes(t, old, tokenstest.Email)
+	d.Rotate()
+	d.clock.add(fresh - time.Second)
+	d.takes(t, old, tokenstest.Email)
+	d.clock.add(time.Second)
+	d.refuses(t, old, "no such key")
+
 	// A provider that gives another key the same name, or keys no names.
 	same := d.Key("ES256")
 	for _, id := range []string{same.ID, ""} {
@@ -89,14 +98,12 @@ func TestKeysGrowOld(t *testing.T) {
 	d.takes(t, token, tokenstest.Email)
 	d.clock.add(fresh)
 	d.takes(t, token, tokenstest.Email)
-	d.idle(t)
 	if n := d.Asked(tokenstest.KeysPath); n != 2 {
 		t.Errorf("after %v the keys were asked for %d times", fresh, n)
 	}
 	d.SetOdd(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	for begin := d.clock.now(); d.clock.now().Sub(begin) < stale; d.clock.add(stale / 8) {
 		d.takes(t, token, tokenstest.Email)
-		d.idle(t)
 	}
 	d.cannotTell(t, token, "status 502")
 	d.SetOdd(nil)
