@@ -43,6 +43,7 @@ func (k *checkCommand) Run(ctx context.Context, c *console) error {
 			return err
 		}
 		check.readableKey()
+		check.tokens()
 		check.trees()
 		check.users(ctx, &k.place)
 	}
@@ -90,6 +91,17 @@ func (k *checker) readableKey() {
 		if err := unix.Access(name, unix.R_OK); errors.Is(err, fs.ErrPermission) {
 			k.problem("%s cannot be read by the server once it runs: a renewed certificate would be found only at a restart", name)
 		}
+	}
+}
+
+// tokens tries the files that the checking of tokens needs. The provider itself
+// is not asked: it may be down, and that is no mistake in the file.
+func (k *checker) tokens() {
+	if !k.conf.Tokens.On() {
+		return
+	}
+	if _, err := daemon.TokenOptions(k.conf); err != nil {
+		k.problem("tokens could not be checked: %v", err)
 	}
 }
 

@@ -114,6 +114,7 @@ var spanish = texts.Table{
 	"Nothing is wrong with the configuration.":                             "La configuración es correcta.",
 	"%d problems were found":                                               "se han encontrado %d problemas",
 	"the certificate cannot be used: %v":                                   "el certificado no se puede usar: %v",
+	"tokens could not be checked: %v":                                      "los tokens no se podrían comprobar: %v",
 	"everybody on this machine may read the key %s; chmod 600 %s mends it": "todos en esta máquina pueden leer la clave %s; chmod 600 %s lo arregla",
 	"%s cannot be read by the server once it runs: a renewed certificate would be found only at a restart": "el servidor en marcha no puede leer %s: un certificado renovado solo se vería al reiniciar",
 	"The data directory %s is not there yet; the server makes it.":                                         "El directorio de datos %s aún no existe; el servidor lo crea.",
