@@ -22,6 +22,7 @@ type userCommands struct {
 	List    userList    `cmd:"" help:"List the users."`
 	Disable userDisable `cmd:"" help:"Bar a user from signing in; mail is still taken in."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled user sign in again."`
+	APOP    userAPOP    `cmd:"" name:"apop" help:"Give a user a password for APOP, or take it away."`
 	Quota   userQuota   `cmd:"" help:"Change what a user may hold."`
 	Retain  userRetain  `cmd:"" name:"retention" help:"Change how long a user's mail may stay."`
 	Remove  userRemove  `cmd:"" help:"Remove a user; the mail stays on the disk."`
@@ -52,7 +53,8 @@ type userAdd struct {
 	place
 	Name string `arg:"" help:"A name such as u1, or an address such as u1@example.org."`
 	passwordFlags
-	SCRAM bool `name:"scram" help:"Store keys for SCRAM-SHA-256 too, so that the password never travels."`
+	SCRAM     bool `name:"scram" help:"Store keys for SCRAM-SHA-256 too, so that the password never travels."`
+	SCRAMSHA1 bool `name:"scram-sha-1" help:"The same, and for SCRAM-SHA-1, for programs that know nothing newer."`
 	quotaFlags
 }
 
@@ -74,7 +76,7 @@ func (u *userAdd) Run(ctx context.Context, c *console) error {
 	}
 	return u.reach(ctx, c, func(caller control.Caller, conf *config.Config) error {
 		var info daemon.UserInfo
-		err := caller.Call(ctx, daemon.OpUserAdd, daemon.UserArgs{Name: u.Name, Password: password, SCRAM: &u.SCRAM, Quota: u.quota()}, nil, &info)
+		err := caller.Call(ctx, daemon.OpUserAdd, daemon.UserArgs{Name: u.Name, Password: password, SCRAM: &u.SCRAM, SCRAMSHA1: &u.SCRAMSHA1, Quota: u.quota()}, nil, &info)
 		if err != nil {
 			return c.said(err, u.Name)
 		}
@@ -125,7 +127,8 @@ type userPasswd struct {
 	place
 	Name string `arg:"" help:"The user."`
 	passwordFlags
-	SCRAM *bool `name:"scram" negatable:"" help:"Store keys for SCRAM-SHA-256 too, or none; without it, as before."`
+	SCRAM     *bool `name:"scram" negatable:"" help:"Store keys for SCRAM-SHA-256 too, or none; without it, as before."`
+	SCRAMSHA1 *bool `name:"scram-sha-1" negatable:"" help:"Store keys for SCRAM-SHA-1 too, or none; without it, as before."`
 }
 
 // Help is shown below the flags.
@@ -141,12 +144,17 @@ func (u *userPasswd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	err = u.call(ctx, c, daemon.OpUserPassword, daemon.UserArgs{Name: u.Name, Password: password, SCRAM: u.SCRAM}, nil)
+	var changed daemon.PasswordChanged
+	err = u.call(ctx, c, daemon.OpUserPassword,
+		daemon.UserArgs{Name: u.Name, Password: password, SCRAM: u.SCRAM, SCRAMSHA1: u.SCRAMSHA1}, &changed)
 	if err != nil {
 		return c.said(err, u.Name)
 	}
 	c.say("The password of %s has been changed.", u.Name)
 	u.show(c, u.Name, password)
+	if changed.APOP {
+		c.say("The password for APOP has gone with the old one; for another: restanted user apop %s on", u.Name)
+	}
 	return nil
 }
 
@@ -174,8 +182,11 @@ func (u *userList) Run(ctx context.Context, c *console) error {
 		if !i.Enabled {
 			state = c.text("disabled")
 		}
-		if i.SCRAM {
+		if i.SCRAM || i.SCRAMSHA1 {
 			state += ", SCRAM"
+		}
+		if i.APOP {
+			state += ", APOP"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", i.Name, state, i.Messages, i.Octets, i.Maildir)
 	}

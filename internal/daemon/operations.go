@@ -25,6 +25,7 @@ const (
 	OpUserEnable     = "user.enable"
 	OpUserRemove     = "user.remove"
 	OpUserQuota      = "user.quota"
+	OpUserAPOP       = "user.apop"
 	OpAliasAdd       = "alias.add"
 	OpAliasRemove    = "alias.remove"
 	OpAliasList      = "alias.list"
@@ -63,20 +64,45 @@ type Nothing struct{}
 type UserArgs struct {
 	Name     string `json:"name"`
 	Password string `json:"password,omitempty"`
-	// SCRAM asks for keys for SCRAM-SHA-256 too; nil at a change of password
-	// keeps what the user has.
-	SCRAM *bool          `json:"scram,omitempty"`
-	Quota maildrop.Quota `json:"quota,omitzero"`
+	// SCRAM asks for keys for SCRAM-SHA-256 too, SCRAMSHA1 for those of both
+	// hashes; nil at a change of password keeps what the user has.
+	SCRAM     *bool          `json:"scram,omitempty"`
+	SCRAMSHA1 *bool          `json:"scram_sha1,omitempty"`
+	Quota     maildrop.Quota `json:"quota,omitzero"`
+}
+
+// hashes are the SCRAM keys that are asked for, where a user has had these.
+func (a *UserArgs) hashes(had directory.Hashes) directory.Hashes {
+	switch {
+	case a.SCRAM != nil && !*a.SCRAM:
+		had = directory.Hashes{}
+	case a.SCRAM != nil:
+		had.SHA256 = true
+	}
+	if a.SCRAMSHA1 != nil {
+		had.SHA1 = *a.SCRAMSHA1
+		had.SHA256 = had.SHA256 || had.SHA1
+	}
+	return had
+}
+
+// PasswordChanged says what went with a password.
+type PasswordChanged struct {
+	// APOP is true when the user had a secret for APOP, which is gone.
+	APOP bool `json:"apop"`
 }
 
 // UserInfo is a user as the commands show one.
 type UserInfo struct {
-	Name    string         `json:"name"`
-	ID      maildrop.ID    `json:"id"`
-	Enabled bool           `json:"enabled"`
-	SCRAM   bool           `json:"scram"`
-	Created time.Time      `json:"created"`
-	Quota   maildrop.Quota `json:"quota"`
+	Name    string      `json:"name"`
+	ID      maildrop.ID `json:"id"`
+	Enabled bool        `json:"enabled"`
+	// SCRAM and SCRAMSHA1 say for which hashes the password has SCRAM keys.
+	SCRAM     bool           `json:"scram"`
+	SCRAMSHA1 bool           `json:"scram_sha1"`
+	APOP      bool           `json:"apop"`
+	Created   time.Time      `json:"created"`
+	Quota     maildrop.Quota `json:"quota"`
 	// Retention is missing where the user has no rules of its own.
 	Retention *UserRetention `json:"retention,omitempty"`
 	Maildir   string         `json:"maildir"`
@@ -87,7 +113,7 @@ type UserInfo struct {
 }
 
 func (o *Office) info(ctx context.Context, u directory.User) UserInfo {
-	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, SCRAM: u.SCRAM, Created: u.Created, Quota: u.Quota,
+	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, SCRAM: u.SCRAM.SHA256, SCRAMSHA1: u.SCRAM.SHA1, APOP: u.APOP, Created: u.Created, Quota: u.Quota,
 		Retention: retentionInfo(u.Retention)}
 	var err error
 	if i.Maildir, _, err = o.homes.locate(ctx, u.ID); err == nil {
@@ -101,14 +127,15 @@ func (o *Office) info(ctx context.Context, u directory.User) UserInfo {
 
 func (o *Office) userOperations(m control.Mux) {
 	control.Handle(m, OpUserAdd, o.addUser)
-	control.Handle(m, OpUserPassword, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
-		scram := false
-		if a.SCRAM != nil {
-			scram = *a.SCRAM
-		} else if u, err := o.directory.Get(ctx, a.Name); err == nil {
-			scram = u.SCRAM
+	control.Handle(m, OpUserPassword, func(ctx context.Context, a UserArgs, _ io.Reader) (PasswordChanged, error) {
+		u, err := o.directory.Get(ctx, a.Name)
+		if err == nil {
+			err = o.directory.SetPassword(ctx, a.Name, sasl.Secret(a.Password), a.hashes(u.SCRAM))
 		}
-		return Nothing{}, refusal(o.directory.SetPassword(ctx, a.Name, sasl.Secret(a.Password), scram))
+		return PasswordChanged{APOP: u.APOP}, refusal(err)
+	})
+	control.Handle(m, OpUserAPOP, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
+		return Nothing{}, refusal(explain(o.directory.SetAPOP(ctx, a.Name, sasl.Secret(a.Password))))
 	})
 	control.Handle(m, OpUserList, func(ctx context.Context, _ Nothing, _ io.Reader) ([]UserInfo, error) {
 		users, err := o.directory.List(ctx)
@@ -160,7 +187,7 @@ func (o *Office) addUser(ctx context.Context, a UserArgs, _ io.Reader) (UserInfo
 		return UserInfo{}, err
 	}
 	u, err := o.directory.Add(ctx, directory.NewUser{Name: name, Password: sasl.Secret(a.Password),
-		SCRAM: a.SCRAM != nil && *a.SCRAM, Quota: a.Quota})
+		SCRAM: a.hashes(directory.Hashes{}), Quota: a.Quota})
 	if err != nil {
 		return UserInfo{}, refusal(err)
 	}

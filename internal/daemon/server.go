@@ -216,6 +216,7 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 		},
 		Expire:         s.office.expireDays(context.Background(), c), // it answers from memory
 		LoginDelay:     time.Duration(c.LoginDelay),
+		Hostname:       c.Hostname,
 		Language:       c.Language,
 		Spanish:        refusalsInSpanish(),
 		Implementation: "restante " + s.version,

@@ -243,11 +243,9 @@ func (d *Directory) withPassword(ctx context.Context, user string,
 	}
 	shown := newAppPassword()
 	canonical, _ := parseAppPassword(shown)
-	var c credentials
-	if c.salt, c.iterations, err = d.saltOf(ctx, u.ID); err != nil {
-		return "", err
-	}
-	if err := d.deriveSCRAM(ctx, &c, sasl.Secret(shown)); err != nil {
+	// 130 random bits are not guessed at, whatever the hash is.
+	keys, err := d.deriveSCRAM(ctx, u.ID, sasl.Secret(shown), Hashes{SHA256: true, SHA1: true})
+	if err != nil {
 		return "", err
 	}
 	err = d.changeUser(ctx, user, func(ctx context.Context, tx *sql.Tx, now *record) error {
@@ -261,7 +259,7 @@ func (d *Directory) withPassword(ctx context.Context, user string,
 		if err != nil {
 			return err
 		}
-		return storeSCRAM(ctx, tx, u.ID, view, c)
+		return storeSCRAM(ctx, tx, u.ID, view, keys)
 	})
 	if err != nil {
 		return "", err

@@ -165,13 +165,13 @@ func TestSCRAMOfDevices(t *testing.T) {
 	phone, password := addDevice(t, d, "ana", "phone")
 	keysOf := func() maildrop.SCRAMKeys {
 		t.Helper()
-		keys, err := d.SCRAM(ctx, maildrop.Attempt{Name: "ana"}, scramHash)
+		keys, err := d.SCRAM(ctx, maildrop.Attempt{Name: "ana"}, sha256Hash)
 		must(t, err)
 		return keys
 	}
 	fits := func(k maildrop.SCRAMKey, keys maildrop.SCRAMKeys, password string) bool {
 		t.Helper()
-		want, err := sasl.DeriveSCRAM(scramHash, password, keys.Salt, keys.Iterations)
+		want, err := sasl.DeriveSCRAM(sha256Hash, password, keys.Salt, keys.Iterations)
 		must(t, err)
 		return slices.Equal(k.StoredKey, want.StoredKey) && slices.Equal(k.ServerKey, want.ServerKey)
 	}
@@ -180,21 +180,21 @@ func TestSCRAMOfDevices(t *testing.T) {
 		t.Errorf("%+v", keys)
 	}
 	salt := keys.Salt
-	if d.HasSCRAM(scramHash) {
+	if d.HasSCRAM(sha256Hash) {
 		t.Error("announced, and ana's own password has no keys")
 	}
 	must(t, d.SetMainRefused(ctx, "ana", true))
-	if !d.HasSCRAM(scramHash) {
+	if !d.HasSCRAM(sha256Hash) {
 		t.Error("not announced, and the only password in use has keys")
 	}
 	must(t, d.SetMainRefused(ctx, "ana", false))
-	must(t, d.SetPassword(ctx, "ana", "two", true))
+	must(t, d.SetPassword(ctx, "ana", "two", Hashes{SHA256: true}))
 	keys = keysOf()
 	if len(keys.Keys) != 2 || !slices.Equal(keys.Salt, salt) || !fits(keys.Keys[0], keys, "two") || !fits(keys.Keys[1], keys, password) ||
 		keys.Keys[0].Principal.View != maildrop.Classic || keys.Keys[1].Principal.View != phone {
 		t.Errorf("%+v", keys)
 	}
-	if !d.HasSCRAM(scramHash) {
+	if !d.HasSCRAM(sha256Hash) {
 		t.Error("not announced")
 	}
 	must(t, d.SetMainRefused(ctx, "ana", true))
@@ -205,11 +205,11 @@ func TestSCRAMOfDevices(t *testing.T) {
 	must(t, d.SetDeviceDisabled(ctx, "ana", "phone", false))
 
 	must(t, d.exec("DELETE FROM scram_keys WHERE device != ''"))
-	if d.HasSCRAM(scramHash) {
+	if d.HasSCRAM(sha256Hash) {
 		t.Error("announced, and the phone has no keys")
 	}
 	must(t, d.SetDeviceDisabled(ctx, "ana", "phone", true))
-	if !d.HasSCRAM(scramHash) {
+	if !d.HasSCRAM(sha256Hash) {
 		t.Error("not announced, and the phone without keys is disabled")
 	}
 	must(t, d.SetDeviceDisabled(ctx, "ana", "phone", false))

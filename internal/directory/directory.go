@@ -12,6 +12,7 @@ package directory
 
 import (
 	"context"
+	"crypto/cipher"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -84,6 +85,10 @@ type Directory struct {
 	dummy  string
 
 	signIns signIns
+
+	apopKey string     // the path of the key
+	sealing sync.Mutex // guards seal
+	seal    cipher.AEAD
 	sources atomic.Pointer[Sources]
 
 	route   atomic.Pointer[routing]
@@ -101,7 +106,7 @@ var _ maildrop.Directory = (*Directory)(nil)
 // Open opens the directory in a file, which it makes, readable by its owner
 // only, if there is none. Options may be nil. The caller closes the directory.
 func Open(ctx context.Context, path string, opts *Options) (*Directory, error) {
-	d := &Directory{dummy: passwords.Dummy()}
+	d := &Directory{dummy: passwords.Dummy(), apopKey: filepath.Join(filepath.Dir(path), apopKeyFile)}
 	if opts != nil {
 		d.opts = *opts
 	}

@@ -89,7 +89,7 @@ func TestUsersOutliveTheProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.sqlite")
 	now := time.Unix(1_800_000_000, 0)
 	d := reopen(t, path, &Options{Now: func() time.Time { return now }})
-	u, err := d.Add(ctx, NewUser{Name: "U1@Example.org", Password: "pw", SCRAM: true, Sessions: 3,
+	u, err := d.Add(ctx, NewUser{Name: "U1@Example.org", Password: "pw", SCRAM: Hashes{SHA256: true}, Sessions: 3,
 		Quota: maildrop.Quota{Messages: 10, Octets: 1 << 40}, LoginDelay: 90 * time.Second})
 	must(t, err)
 	must(t, d.AddAlias(ctx, "info@example.org", "u1@example.org"))
@@ -104,7 +104,7 @@ func TestUsersOutliveTheProcess(t *testing.T) {
 	d = reopen(t, path, nil)
 	got, err := d.Get(ctx, "u1@EXAMPLE.org")
 	must(t, err)
-	want := User{ID: u.ID, Name: "u1@example.org", Enabled: true, SCRAM: true, Generation: 1, Sessions: 3,
+	want := User{ID: u.ID, Name: "u1@example.org", Enabled: true, SCRAM: Hashes{SHA256: true}, Generation: 1, Sessions: 3,
 		Quota: maildrop.Quota{Messages: 10, Octets: 1 << 40}, LoginDelay: 90 * time.Second, Created: now}
 	if got != want || len(u.ID) < 16 || !u.ID.Valid() {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -138,7 +138,7 @@ func TestAddRefuses(t *testing.T) {
 		{NewUser{Name: "a/b", Password: "p"}, nil, "directories"},
 		{NewUser{Name: "u2"}, nil, "password is empty"},
 		{NewUser{Name: "u2", Password: "a\nb"}, nil, "control"},
-		{NewUser{Name: "u2", Password: "a\ufffdb", SCRAM: true}, nil, "SCRAM"},
+		{NewUser{Name: "u2", Password: "a\ufffdb", SCRAM: Hashes{SHA256: true}}, nil, "SCRAM"},
 		{NewUser{Name: "u2", Password: "p", Sessions: -1}, nil, "negative"},
 	} {
 		_, err := d.Add(ctx, test.user)
@@ -158,7 +158,7 @@ func TestCommandsOnNobody(t *testing.T) {
 	ctx := context.Background()
 	d := open(t, nil)
 	for name, err := range map[string]error{
-		"passwd":  d.SetPassword(ctx, "nobody", "p", false),
+		"passwd":  d.SetPassword(ctx, "nobody", "p", Hashes{}),
 		"disable": d.SetDisabled(ctx, "nobody", true),
 		"quota":   d.SetQuota(ctx, "nobody", maildrop.Quota{}),
 		"limits":  d.SetLimits(ctx, "nobody", 1, 0),
@@ -215,7 +215,7 @@ func TestOnChange(t *testing.T) {
 		do   func() error
 		want int
 	}{
-		{func() error { return d.SetPassword(ctx, "u1", "q", false) }, 1},
+		{func() error { return d.SetPassword(ctx, "u1", "q", Hashes{}) }, 1},
 		{func() error { return d.SetDisabled(ctx, "u1", true) }, 2},
 		{func() error { return d.SetDisabled(ctx, "u1", true) }, 2},
 		{func() error { return d.SetDisabled(ctx, "u1", false) }, 2},
@@ -245,7 +245,7 @@ func TestReloadFindsChangesOfOthers(t *testing.T) {
 	if _, err := server.SignIn(ctx, maildrop.Attempt{Name: "u1"}, "p"); err != nil {
 		t.Error(err)
 	}
-	must(t, command.SetPassword(ctx, "u1", "q", false))
+	must(t, command.SetPassword(ctx, "u1", "q", Hashes{}))
 	if changed, err := server.Reload(ctx); !changed || err != nil || !slices.Equal(told, []maildrop.ID{u.ID}) {
 		t.Errorf("a password was changed: %v, %v, told %q", changed, err, told)
 	}

@@ -137,8 +137,10 @@ func (d *Directory) adoptNew(ctx context.Context, name string) (*snapshot, error
 			if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ''", id); err != nil {
-				return err
+			for _, query := range []string{"DELETE FROM scram_keys WHERE user = ? AND device = ''", "DELETE FROM apop WHERE user = ?"} {
+				if _, err := tx.ExecContext(ctx, query, id); err != nil {
+					return err
+				}
 			}
 		} else if _, err := tx.ExecContext(ctx, "INSERT INTO users (id, name, hash, created) VALUES (?, ?, '', ?)",
 			id, name, d.opts.Now().Unix()); err != nil {

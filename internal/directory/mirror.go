@@ -164,6 +164,9 @@ func (m *mirroring) forget(ctx context.Context, id maildrop.ID, f passwords.Fore
 	if err != nil {
 		return err
 	}
+	if err := m.exec(ctx, "DELETE FROM apop WHERE user = ?", id); err != nil {
+		return err
+	}
 	if err := m.exec(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ''", id); err != nil || f.Keys == nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func TestMirroredUsersAreUsers(t *testing.T) {
 	if err != nil || u.Source != SourcePasswdFile || u.ID == own.ID {
 		t.Errorf("%+v, %v", u, err)
 	}
-	for _, err := range []error{d.SetPassword(ctx, "bea", "x", false), func() error { _, err := d.Remove(ctx, "bea"); return err }()} {
+	for _, err := range []error{d.SetPassword(ctx, "bea", "x", Hashes{}), func() error { _, err := d.Remove(ctx, "bea"); return err }()} {
 		if err == nil || !strings.Contains(err.Error(), "passwd-file") {
 			t.Errorf("what the file says was changed here: %v", err)
 		}

@@ -17,7 +17,7 @@ import (
 
 // schemas bring a file from one PRAGMA user_version to the next, the first from
 // an empty file. Times are Unix seconds.
-var schemas = []string{schema1, schema2, schema3, schema4, schema5}
+var schemas = []string{schema1, schema2, schema3, schema4, schema5, schema6}
 
 // schema1 makes the tables. In scram_keys the device is empty for the password
 // of the user itself, and else the view of the device.
@@ -133,6 +133,14 @@ CREATE TABLE outside (
 ) STRICT, WITHOUT ROWID;
 `
 
+// schema6 is for the secrets of APOP, encrypted for their user.
+const schema6 = `
+CREATE TABLE apop (
+	user   TEXT PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
+	sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+`
+
 // prepare makes the tables and the persistent secret where they are missing.
 func prepare(ctx context.Context, db *sql.DB) error {
 	tx, err := db.BeginTx(ctx, nil)
@@ -175,6 +183,7 @@ type record struct {
 	passwords map[string]*device      // by what names an app password
 	unsettled bool
 	outside   *outside // nil where the password is the one here
+	apop      []byte   // the sealed secret, nil for none
 	last      SignIn   // with the user's own password
 }
 
@@ -201,6 +210,7 @@ type snapshot struct {
 	catchAlls map[string]string // by domain; "*" is every domain
 	domains   map[string]bool   // that users, aliases and catch-alls name
 	scram     map[string]bool   // hashes for which every enabled user has keys
+	apop      bool              // somebody has a secret for APOP
 }
 
 // load reads the whole file.
@@ -299,7 +309,9 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 			u.scram[hash] = &r
 		}
 		u.scram[hash].keys = append(u.scram[hash].keys, k)
-		u.SCRAM = u.SCRAM || k.device == nil
+		if k.device == nil {
+			u.SCRAM.note(hash)
+		}
 		return nil
 	})
 	if err != nil {
@@ -309,7 +321,10 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 	for name := range s.users {
 		s.note(name)
 	}
-	for _, hash := range []string{"SHA-1", "SHA-256"} {
+	if err := s.loadAPOP(ctx, tx); err != nil {
+		return err
+	}
+	for _, hash := range []string{sha1Hash, sha256Hash} {
 		s.scram[hash] = s.everybodyHas(hash)
 	}
 	return nil

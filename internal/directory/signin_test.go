@@ -54,7 +54,7 @@ func TestSignIn(t *testing.T) {
 	}
 	must(t, d.SetDisabled(ctx, "u1", false))
 	must(t, signIn(d, "u1", "correct horse"))
-	must(t, d.SetPassword(ctx, "u1", "battery staple", false))
+	must(t, d.SetPassword(ctx, "u1", "battery staple", Hashes{}))
 	must(t, signIn(d, "u1", "battery staple"))
 	if err := signIn(d, "u1", "correct horse"); !errors.Is(err, maildrop.ErrCredentials) {
 		t.Errorf("the old password: %v", err)
@@ -239,7 +239,7 @@ func TestChangeOfPasswordAgainstSignIn(t *testing.T) {
 		})
 	}
 	for i := 1; i <= 6; i++ {
-		must(t, d.SetPassword(ctx, "u1", sasl.Secret(fmt.Sprintf("password %d", i)), false))
+		must(t, d.SetPassword(ctx, "u1", sasl.Secret(fmt.Sprintf("password %d", i)), Hashes{}))
 		mu.Lock()
 		current = i
 		mu.Unlock()
@@ -261,7 +261,7 @@ func TestSCRAM(t *testing.T) {
 	if d.HasSCRAM("SHA-256") {
 		t.Error("SCRAM is offered with no users")
 	}
-	u, err := d.Add(ctx, NewUser{Name: "u1", Password: "one", SCRAM: true})
+	u, err := d.Add(ctx, NewUser{Name: "u1", Password: "one", SCRAM: Hashes{SHA256: true}})
 	must(t, err)
 	if !d.HasSCRAM("SHA-256") || d.HasSCRAM("SHA-1") {
 		t.Error("the only user has SHA-256 keys")
@@ -289,11 +289,11 @@ func TestSCRAM(t *testing.T) {
 	must(t, d.SetDisabled(ctx, "u1", false))
 
 	// Without keys for a while, and with others after that: the salt stays.
-	must(t, d.SetPassword(ctx, "u1", "two", false))
+	must(t, d.SetPassword(ctx, "u1", "two", Hashes{}))
 	if keys := keysOf("u1"); len(keys.Keys) != 0 {
 		t.Error("the key of the old password is still there")
 	}
-	must(t, d.SetPassword(ctx, "u1", "three", true))
+	must(t, d.SetPassword(ctx, "u1", "three", Hashes{SHA256: true}))
 	third := keysOf("u1")
 	if !slices.Equal(third.Salt, first.Salt) || len(third.Keys) != 1 || slices.Equal(third.Keys[0].StoredKey, first.Keys[0].StoredKey) {
 		t.Errorf("%+v", third)

@@ -4,7 +4,6 @@
 package directory
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -26,7 +25,10 @@ type User struct {
 	ID      maildrop.ID
 	Name    string
 	Enabled bool
-	SCRAM   bool // has SCRAM-SHA-256 keys for the password
+	// SCRAM are the hashes for which there are SCRAM keys of the user's own password.
+	SCRAM Hashes
+	// APOP is true when there is a secret for APOP.
+	APOP bool
 	// MainRefused is true when the user's own password opens nothing by POP3, and
 	// only those of its devices do.
 	MainRefused bool
@@ -47,84 +49,14 @@ type User struct {
 type NewUser struct {
 	Name     string
 	Password sasl.Secret
-	// SCRAM asks for SCRAM-SHA-256 keys too. They are cheaper to guess at than
-	// argon2id for somebody who has stolen the file.
-	SCRAM bool
+	// SCRAM asks for SCRAM keys too. They are cheaper to guess at than argon2id for
+	// somebody who has stolen the file.
+	SCRAM Hashes
 	// Quota, Sessions and LoginDelay (whole seconds) limit the user; 0 is no
 	// limit of its own.
 	Quota      maildrop.Quota
 	Sessions   int
 	LoginDelay time.Duration
-}
-
-// credentials are the secrets of one password, ready to be stored.
-type credentials struct {
-	hash       string
-	scram      *sasl.SCRAMKey
-	salt       []byte
-	iterations int
-}
-
-// derive computes what is stored of a password. The salt is that of the user's
-// SCRAM keys, which never changes.
-func (d *Directory) derive(ctx context.Context, password sasl.Secret, scram bool, salt []byte, iterations int) (credentials, error) {
-	if err := checkPassword(string(password)); err != nil {
-		return credentials{}, err
-	}
-	prepared, _ := preparePassword(string(password)) // checked above
-	hash, err := d.hash(ctx, prepared)
-	c := credentials{hash: hash, salt: salt, iterations: iterations}
-	if err != nil || !scram {
-		return c, err
-	}
-	return c, d.deriveSCRAM(ctx, &c, password)
-}
-
-// deriveSCRAM computes the SCRAM key of a password, with a new salt where the
-// user has none yet.
-func (d *Directory) deriveSCRAM(ctx context.Context, c *credentials, password sasl.Secret) error {
-	if len(c.salt) == 0 {
-		c.salt, c.iterations = make([]byte, 16), d.opts.SCRAMIterations
-		rand.Read(c.salt) // never fails: crypto/rand ends the process instead
-	}
-	if err := d.slots.Acquire(ctx, true); err != nil {
-		return err
-	}
-	defer d.slots.Release()
-	key, err := sasl.DeriveSCRAM(scramHash, string(password), c.salt, c.iterations)
-	if err != nil {
-		return fmt.Errorf("this password cannot be used with SCRAM: %w", err)
-	}
-	c.scram = &key
-	return nil
-}
-
-// scramHash is the hash of the keys that are stored.
-const scramHash = "SHA-256"
-
-// storeSCRAM replaces the key of the password that opens a view. An old key
-// would let the old password in.
-func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, view maildrop.View, c credentials) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM scram_keys WHERE user = ? AND device = ?", id, view)
-	if err != nil || c.scram == nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, "INSERT OR IGNORE INTO scram_salts (user, hash, salt, iterations) VALUES (?, ?, ?, ?)",
-		id, scramHash, c.salt, c.iterations)
-	if err != nil {
-		return err
-	}
-	var salt []byte
-	err = tx.QueryRowContext(ctx, "SELECT salt FROM scram_salts WHERE user = ? AND hash = ?", id, scramHash).Scan(&salt)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(salt, c.salt) {
-		return errors.New("another command set the same user's password meanwhile; try again")
-	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO scram_keys (user, device, hash, stored_key, server_key) VALUES (?, ?, ?, ?, ?)",
-		id, view, scramHash, c.scram.StoredKey, c.scram.ServerKey)
-	return err
 }
 
 // newID makes a maildrop id: 20 characters, about 100 random bits.
@@ -152,7 +84,7 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (User, error) {
 	if n.Quota.Messages < 0 || n.Quota.Octets < 0 || n.Sessions < 0 || n.LoginDelay < 0 {
 		return User{}, errors.New("a limit is negative; 0 stands for none")
 	}
-	c, err := d.derive(ctx, n.Password, n.SCRAM, nil, 0)
+	c, err := d.derive(ctx, "", n.Password, n.SCRAM)
 	if err != nil {
 		return User{}, err
 	}
@@ -172,7 +104,7 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (User, error) {
 		if err != nil {
 			return err
 		}
-		return storeSCRAM(ctx, tx, id, maildrop.Classic, c)
+		return storeSCRAM(ctx, tx, id, maildrop.Classic, c.keys)
 	})
 	if err != nil {
 		return User{}, err
@@ -230,9 +162,10 @@ func (d *Directory) List(context.Context) ([]User, error) {
 	return list, nil
 }
 
-// SetPassword changes a password, and makes or removes the SCRAM keys that go
-// with it. When it has returned, the old password opens nothing any more.
-func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.Secret, scram bool) error {
+// SetPassword changes a password, makes or removes the SCRAM keys that go with
+// it, and removes the secret for APOP, which may be the old one. When it has
+// returned, the old password opens nothing any more.
+func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.Secret, scram Hashes) error {
 	s, err := d.snapshot()
 	if err != nil {
 		return err
@@ -244,11 +177,7 @@ func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.
 	if err := u.elsewhere(); err != nil {
 		return err
 	}
-	salt, iterations, err := d.saltOf(ctx, u.ID)
-	if err != nil {
-		return err
-	}
-	c, err := d.derive(ctx, password, scram, salt, iterations)
+	c, err := d.derive(ctx, u.ID, password, scram)
 	if err != nil {
 		return err
 	}
@@ -260,22 +189,11 @@ func (d *Directory) SetPassword(ctx context.Context, name string, password sasl.
 		if err != nil {
 			return err
 		}
-		return storeSCRAM(ctx, tx, u.ID, maildrop.Classic, c)
+		if _, err := tx.ExecContext(ctx, "DELETE FROM apop WHERE user = ?", u.ID); err != nil {
+			return err
+		}
+		return storeSCRAM(ctx, tx, u.ID, maildrop.Classic, c.keys)
 	})
-}
-
-// saltOf returns the permanent salt of a user, or nothing where it has none.
-// It asks the file, which keeps salts of users whose keys were removed.
-func (d *Directory) saltOf(ctx context.Context, id maildrop.ID) (salt []byte, iterations int, err error) {
-	err = d.db.QueryRowContext(ctx, "SELECT salt, iterations FROM scram_salts WHERE user = ? AND hash = ?", id, scramHash).
-		Scan(&salt, &iterations)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		err = fmt.Errorf("directory: %w", err)
-	}
-	return salt, iterations, err
 }
 
 // changeUser changes one user.
