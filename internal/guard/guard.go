@@ -307,10 +307,15 @@ func (g *Guard) After(remote netip.Addr, account string, success bool) {
 		return
 	}
 	if p.account != 0 {
-		for _, key := range [...]uint64{p.near, p.wide} {
-			k := g.pairs.use(key)
-			k.success, k.tries = now, 0
+		near, wide := g.pairs.use(p.near), g.pairs.use(p.wide)
+		// Who is known at the address needs no tries of the network. Were they given
+		// back with each success, a guesser in the neighbourhood would have a few more
+		// tries each time the owner's program polls.
+		if now.Sub(near.success) > known {
+			wide.tries = 0
 		}
+		near.success, near.tries = now, 0
+		wide.success = now
 	}
 	g.free(p, now)
 }

@@ -193,7 +193,15 @@ func TestManyAddresses(t *testing.T) {
 // that, and no more. In the same network the owner does not wait; at the very
 // same address the two cannot be told apart, and share what there is.
 func TestGuesserBesideTheOwner(t *testing.T) {
-	for name, remote := range map[string]netip.Addr{"same network": home.Next(), "same address": home} {
+	for name, test := range map[string]struct {
+		remote netip.Addr
+		poll   time.Duration
+	}{
+		"same network":                         {home.Next(), time.Minute},
+		"same network, of an owner in a hurry": {home.Next(), 200 * time.Millisecond},
+		"same address":                         {home, time.Minute},
+	} {
+		remote := test.remote
 		synctest.Test(t, func(t *testing.T) {
 			g := New(nil)
 			try(t, g, home, "u1", true)
@@ -201,7 +209,7 @@ func TestGuesserBesideTheOwner(t *testing.T) {
 			defer cancel()
 			wait := hammer(ctx, g, 16, func(int) netip.Addr { return remote }, func(int) string { return "u1" })
 			for ctx.Err() == nil {
-				time.Sleep(time.Minute)
+				time.Sleep(test.poll)
 				start := time.Now()
 				err := g.Before(ctx, home, "u1")
 				if err == nil {
