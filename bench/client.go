@@ -1,6 +1,8 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package main
 
 import (
@@ -31,11 +33,16 @@ func dial(ctx context.Context, address string, useTLS bool) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(time.Now().Add(sessionBound)); err != nil {
+	end, ok := ctx.Deadline()
+	if !ok || time.Until(end) > sessionBound {
+		end = time.Now().Add(sessionBound)
+	}
+	if err := conn.SetDeadline(end); err != nil {
 		return nil, err
 	}
 	if useTLS {
-		// The certificate was made a moment ago for this run, on loopback.
+		// The certificate was made a moment ago for this run, on loopback. No
+		// session is taken up again: every handshake is a full one.
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
 	}
 	c := &client{conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
@@ -44,6 +51,24 @@ func dial(ctx context.Context, address string, useTLS bool) (*client, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// refusal is an answer that says no.
+type refusal string
+
+func (r refusal) Error() string { return fmt.Sprintf("the server said %q", string(r)) }
+
+// session is the shortest one: STAT after the sign-in, and QUIT.
+func session(ctx context.Context, in *instance, user int, useTLS bool) error {
+	c, err := signIn(ctx, in, user, useTLS)
+	if err != nil {
+		return err
+	}
+	if _, err := c.command("STAT"); err != nil {
+		c.close()
+		return err
+	}
+	return c.quit()
 }
 
 func (c *client) close() { _ = c.conn.Close() }
@@ -58,7 +83,7 @@ func (c *client) status() (string, error) {
 	if strings.HasPrefix(line, "+OK") || strings.HasPrefix(line, "2") || strings.HasPrefix(line, "3") {
 		return line, nil
 	}
-	return "", fmt.Errorf("the server said %q", line)
+	return "", refusal(line)
 }
 
 func (c *client) send(text string) error {
@@ -115,41 +140,38 @@ func (c *client) quit() error {
 }
 
 // retrieve gets messages 1 to n with a number of commands ahead, deleting each
-// when asked, and returns the octets that came.
-func (c *client) retrieve(n, ahead int, remove bool) (int, error) {
-	sent, octets := 0, 0
-	ask := func(upTo int) error {
+// when asked, and returns how many came before the time was over.
+func (c *client) retrieve(n, ahead int, remove bool, until time.Time) (got int, err error) {
+	sent := 0
+	for ; got < sent || sent < n && time.Now().Before(until); got++ {
 		var b strings.Builder
-		for ; sent < min(upTo, n); sent++ {
+		for ; sent < min(got+ahead, n) && time.Now().Before(until); sent++ {
 			fmt.Fprintf(&b, "RETR %d\r\n", sent+1)
 			if remove {
 				fmt.Fprintf(&b, "DELE %d\r\n", sent+1)
 			}
 		}
-		if b.Len() == 0 {
-			return nil
+		if b.Len() > 0 {
+			if err := c.send(b.String()); err != nil {
+				return got, err
+			}
 		}
-		return c.send(b.String())
-	}
-	for got := range n {
-		if err := ask(got + ahead); err != nil {
-			return octets, err
+		if got == sent {
+			return got, nil
 		}
 		if _, err := c.status(); err != nil {
-			return octets, err
+			return got, err
 		}
-		k, _, err := c.text()
-		if err != nil {
-			return octets, err
+		if _, _, err := c.text(); err != nil {
+			return got, err
 		}
-		octets += k
 		if remove {
 			if _, err := c.status(); err != nil {
-				return octets, err
+				return got, err
 			}
 		}
 	}
-	return octets, nil
+	return got, nil
 }
 
 // poll is what a mail program asks: STAT, UIDL, LIST.

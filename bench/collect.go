@@ -1,24 +1,28 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"restante.example/bench/report"
 )
+
+// messageSize is about that of a short letter, in octets.
+const messageSize = 2 << 10
 
 // collection is one kind of work for programs that collect.
 type collection struct {
-	name     string
-	what     string
-	messages int
+	id, title string
+	messages  int
 	// trip is the time from a command to its answer that the network adds.
 	trip   time.Duration
 	remove bool
@@ -26,144 +30,212 @@ type collection struct {
 	polls int
 }
 
-var collections = []collection{
-	{name: "far-500", what: "500 messages, kept, 20 ms round trip", messages: 500, trip: 20 * time.Millisecond, polls: 3},
-	{name: "far-500-delete", what: "500 messages, deleted, 20 ms round trip", messages: 500, trip: 20 * time.Millisecond, remove: true},
-	{name: "near-3000", what: "3,000 messages, kept, local", messages: 3000, polls: 3},
-	{name: "near-3000-delete", what: "3,000 messages, deleted, local", messages: 3000, remove: true},
-	{name: "near-10000", what: "10,000 messages, kept, local", messages: 10_000, polls: 3},
+func collections(z sizes) []collection {
+	const far = 20 * time.Millisecond
+	return []collection{
+		{id: "far", title: count(z.far) + " messages, kept, 20 ms round trip", messages: z.far, trip: far, polls: z.looks},
+		{id: "far-delete", title: count(z.far) + " messages, deleted, 20 ms round trip", messages: z.far, trip: far, remove: true},
+		{id: "near", title: count(z.near) + " messages, kept, local", messages: z.near},
+		{id: "near-delete", title: count(z.near) + " messages, deleted, local", messages: z.near, remove: true},
+		{id: "many", title: count(z.many) + " messages, kept, local", messages: z.many},
+		{id: "again", title: count(z.again) + " messages, kept, local", messages: z.again, polls: z.looks},
+	}
 }
 
-// again names the row of the polls that find nothing new.
-func (c collection) again() string {
+var collectShows = []string{report.Wall, report.CPU, report.Memory}
+
+func (c collection) row() report.Row {
+	return report.Row{ID: "collect/" + c.id, Title: c.title, Unit: "collection", Shows: collectShows}
+}
+
+// pollRow is the row of the polls that find nothing new.
+func (c collection) pollRow() report.Row {
+	trip := "local"
 	if c.trip > 0 {
-		return fmt.Sprintf("nothing new, %d kept, %v round trip", c.messages, c.trip)
+		trip = "20 ms round trip"
 	}
-	return fmt.Sprintf("nothing new, %d kept, local", c.messages)
+	return report.Row{ID: "again/" + c.id, Title: fmt.Sprintf("nothing new among %s kept, %s", count(c.messages), trip), Unit: "poll", Shows: collectShows}
 }
 
-// messageSize is about that of a short letter, in octets.
-const messageSize = 2 << 10
-
-// collectOptions are the flags that concern this side.
-type collectOptions struct {
-	rounds  int
-	only    string
-	servers string
-	limit   time.Duration
+func (c collection) rows() []report.Row {
+	if c.polls == 0 {
+		return []report.Row{c.row()}
+	}
+	return []report.Row{c.row(), c.pollRow()}
 }
 
-// benchCollect measures the programs and returns the table.
-func benchCollect(ctx context.Context, dir string, opt collectOptions, stderr io.Writer) (string, error) {
-	servers, notes, err := findServers(ctx, dir)
+// collectBench is what all collections share.
+type collectBench struct {
+	dir    string
+	limit  time.Duration
+	source server // of the mail
+	stock  *stock
+	// measured is the command that runs a program and tells what it took.
+	measured string
+}
+
+// collectSteps finds the programs, and returns what is to be done with them.
+func collectSteps(ctx context.Context, dir string, o options, z sizes) (*report.Results, []step, error) {
+	id, err := newIdentity(dir)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	programs, more, err := findPrograms(ctx, dir)
+	servers, _, err := findServers(ctx, dir, id)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	t := newCollectTable(programs, append(notes, more...))
-	b := &collectBench{opt: opt, dir: dir, programs: programs, table: t, stderr: stderr, slow: map[string]bool{}}
-	for round := range opt.rounds {
-		for _, c := range collections {
-			if opt.only != "" && !matches(c.name, strings.Split(opt.only, ",")) {
-				continue
-			}
-			for _, srv := range servers {
-				if !matches(srv.name, strings.Split(opt.servers, ",")) || srv.name == "dovecot max" {
-					continue
-				}
-				fmt.Fprintf(stderr, "round %d of %d: %s, from %s\n", round+1, opt.rounds, c.name, srv.name)
-				if err := b.round(ctx, round, c, srv); err != nil {
-					return "", fmt.Errorf("%s, %s: %w", c.name, srv.name, err)
-				}
-			}
+	b := &collectBench{dir: dir, limit: o.limit, stock: newStock(filepath.Join(dir, "mail"), flat(messageSize))}
+	for _, s := range servers {
+		if s.Name == o.from {
+			b.source = s
 		}
 	}
-	return t.markdown(opt.rounds), nil
+	if b.source.start == nil {
+		return nil, nil, fmt.Errorf("no server is called %q", o.from)
+	}
+	if b.measured, err = build(ctx, dir, "measured", "restante.example/bench/measured"); err != nil {
+		return nil, nil, err
+	}
+	programs, err := findPrograms(ctx, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	results := &report.Results{Goals: collectGoals()}
+	for _, p := range programs {
+		results.Subjects = append(results.Subjects, p.Subject)
+	}
+	section := report.Section{ID: "collect", Side: "collector", Title: "Collecting",
+		Text: fmt.Sprintf("Messages of 2 KB, from %s, by POP3 without TLS, into an empty Maildir. With *20 ms round trip* a proxy holds every octet back for 10 ms "+
+			"in each direction and limits nothing else. Time is from start to end of the program.", b.source.Name)}
+	polls := report.Section{ID: "again", Side: "collector", Title: "Looking again",
+		Text: "The same program looks again at mail that it has left there, and finds nothing new."}
+	var steps []step
+	for _, c := range collections(z) {
+		section.Rows = append(section.Rows, c.row())
+		if c.polls > 0 {
+			polls.Rows = append(polls.Rows, c.pollRow())
+		}
+		if !o.wants(c.id) && !o.wants("collect") {
+			continue
+		}
+		for _, p := range programs {
+			steps = append(steps, step{c.id + ", " + p.Name, func(ctx context.Context, round int) ([]report.Sample, error) {
+				return b.runCollection(ctx, c, p, round)
+			}})
+		}
+	}
+	results.Sections = []report.Section{section, polls}
+	return results, steps, nil
 }
 
-type collectBench struct {
-	opt      collectOptions
-	dir      string
-	programs []collectProgram
-	table    *collectTable
-	stderr   io.Writer
-	slow     map[string]bool // that took too long once
+// runCollection has one program collect from a server of its own. Every row of
+// the collection gets a sample.
+func (b *collectBench) runCollection(ctx context.Context, c collection, p collectProgram, round int) ([]report.Sample, error) {
+	values, err := b.collect(ctx, c, p)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	var list []report.Sample
+	for _, row := range c.rows() {
+		s := report.Sample{Row: row.ID, Subject: p.Name, Round: round, Values: values[row.ID]}
+		switch {
+		case s.Values != nil:
+		case isAbsent(err):
+			s.Outcome, s.Reason = report.NotRun, "it "+err.Error()
+		case errors.Is(err, errTooLong):
+			s.Outcome, s.Reason = report.Over, err.Error()
+		default:
+			s.Outcome, s.Reason = report.Failed, err.Error()
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
-// round has every program do the work once, beginning with another one each
-// round. Each has a maildrop of its own where it deletes.
-func (b *collectBench) round(ctx context.Context, round int, c collection, srv server) error {
-	work, err := os.MkdirTemp(b.dir, "collect")
+// collect returns the values of the rows as far as it came.
+func (b *collectBench) collect(ctx context.Context, c collection, p collectProgram) (map[string]map[string]float64, error) {
+	found := map[string]map[string]float64{}
+	if p.absent != nil {
+		return found, p.absent
+	}
+	dir, err := openDir(b.dir, "collect")
 	if err != nil {
-		return err
+		return found, err
 	}
-	defer func() { _ = os.RemoveAll(work) }()
-	if err := openPath(work); err != nil {
-		return err
-	}
-	users := 1
-	if c.remove {
-		users = len(b.programs)
-	}
-	in, err := srv.start(ctx, work, users)
+	defer func() { _ = os.RemoveAll(dir) }()
+	in, err := b.source.start(ctx, dir, crowd{n: 1})
 	if err != nil {
-		return err
+		return found, err
 	}
 	defer in.stop()
-	for user := range users {
-		maildir := in.maildir(user)
-		if err := os.MkdirAll(filepath.Dir(maildir), 0o700); err != nil {
-			return err
-		}
-		if err := fill(maildir, c.messages, flat(messageSize), true); err != nil {
-			return err
-		}
-		if err := warm(ctx, in, user, c.messages); err != nil {
-			return err
-		}
+	if err := b.stock.fill(in, 0, c.messages, true); err != nil {
+		return found, err
+	}
+	if err := warm(ctx, in, c.messages); err != nil {
+		return found, err
 	}
 	address := in.pop3
 	if c.trip > 0 {
 		far, end, err := startProxy(in.pop3, c.trip/2)
 		if err != nil {
-			return err
+			return found, err
 		}
 		defer end()
 		address = far
 	}
-	for i := range b.programs {
-		n := (i + round) % len(b.programs)
-		p := b.programs[n]
-		row := srv.name + ": " + c.what
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if b.slow[row+p.name] {
-			continue
-		}
-		from, err := mailboxAt(address, n%users)
-		if err != nil {
-			return err
-		}
-		err = b.measure(ctx, c, row, srv.name+": "+c.again(), p, from, filepath.Join(work, p.name))
-		if errors.Is(err, errTooLong) {
-			b.slow[row+p.name] = true
-		}
-		if err != nil {
-			b.table.fail(row, p, err)
-			fmt.Fprintf(b.stderr, "  %v\n", err)
-		}
+	from, err := mailboxAt(address, 0)
+	if err != nil {
+		return found, err
 	}
-	return nil
+	home := filepath.Join(dir, "home")
+	maildir := filepath.Join(home, "Mail")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return found, err
+	}
+	if err := makeMaildir(maildir, os.Getuid()); err != nil {
+		return found, err
+	}
+	args, err := p.prepare(home, maildir, from, c.remove)
+	if err != nil {
+		return found, err
+	}
+	if err := giveToNobody(home); err != nil {
+		return found, err
+	}
+	spent, err := b.run(ctx, p, home, args)
+	if errors.Is(err, errTooLong) {
+		files, errRead := os.ReadDir(filepath.Join(maildir, "new"))
+		return found, errors.Join(fmt.Errorf("%w, with %s messages filed", err, count(len(files))), errRead)
+	}
+	if err != nil {
+		return found, err
+	}
+	if err := check(maildir, c.messages); err != nil {
+		return found, err
+	}
+	found[c.row().ID] = measured(1, spent.Wall, spent.CPU, spent.Memory)
+	if c.polls == 0 {
+		return found, nil
+	}
+	var polls cost
+	for range c.polls {
+		spent, err := b.run(ctx, p, home, args)
+		if err != nil {
+			return found, err
+		}
+		polls.Wall, polls.CPU, polls.Memory = polls.Wall+spent.Wall, polls.CPU+spent.CPU, max(polls.Memory, spent.Memory)
+	}
+	if err := check(maildir, c.messages); err != nil {
+		return found, fmt.Errorf("after looking again: %w", err)
+	}
+	found[c.pollRow().ID] = measured(c.polls, polls.Wall, polls.CPU, polls.Memory)
+	return found, nil
 }
 
 // warm has the server look at its mail and hash the password once, which is not
 // what is measured.
-func warm(ctx context.Context, in *instance, user, want int) error {
-	c, err := signIn(ctx, in, user, false)
+func warm(ctx context.Context, in *instance, want int) error {
+	c, err := signIn(ctx, in, 0, false)
 	if err != nil {
 		return err
 	}
@@ -172,44 +244,6 @@ func warm(ctx context.Context, in *instance, user, want int) error {
 		return err
 	}
 	return c.quit()
-}
-
-// measure has one program collect, and then look again.
-func (b *collectBench) measure(ctx context.Context, c collection, row, again string, p collectProgram, from mailbox, home string) error {
-	maildir := filepath.Join(home, "Mail")
-	for _, sub := range []string{"cur", "new", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(maildir, sub), 0o700); err != nil {
-			return err
-		}
-	}
-	args, err := p.prepare(home, maildir, from, c.remove)
-	if err != nil {
-		return err
-	}
-	spent, err := p.run(ctx, home, args, b.opt.limit)
-	if errors.Is(err, errTooLong) {
-		files, e := os.ReadDir(filepath.Join(maildir, "new"))
-		return errors.Join(fmt.Errorf("%w, with %d messages", err, len(files)), e)
-	}
-	if err != nil {
-		return err
-	}
-	if err := check(maildir, c.messages); err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
-	}
-	b.table.add(row, p, spent)
-	fmt.Fprintf(b.stderr, "  %-10s %.3f s, CPU %.3f s, %.1f MB\n", p.name, spent.Wall.Seconds(), spent.CPU.Seconds(), float64(spent.Memory)/1e6)
-	for range c.polls {
-		spent, err := p.run(ctx, home, args, b.opt.limit)
-		if err != nil {
-			return err
-		}
-		b.table.add(again, p, spent)
-	}
-	if err := check(maildir, c.messages); err != nil {
-		return fmt.Errorf("%s, again: %w", p.name, err)
-	}
-	return nil
 }
 
 // check looks whether a Maildir holds so many messages, none of them cut.

@@ -1,11 +1,12 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,72 +25,47 @@ type cost struct {
 }
 
 // errTooLong: a program was ended because it took longer than it may.
-var errTooLong = errors.New("took too long")
+var errTooLong = errors.New("it was ended")
 
-// measuredCommand is the first argument of this program where it runs another
-// one and writes down its cost: the system counts the memory of whoever starts a
-// program as the program's, so it is started from a process that has little.
-const measuredCommand = "measured"
-
-// run runs a program to its end.
-func (p collectProgram) run(ctx context.Context, home string, args []string, limit time.Duration) (cost, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return cost{}, err
-	}
-	report := filepath.Join(home, "cost.json")
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// run runs a program to its end; where this program is root, as nobody, since
+// programs of others do more than they need when root starts them.
+func (b *collectBench) run(ctx context.Context, p collectProgram, home string, args []string) (cost, error) {
+	note := filepath.Join(home, "cost")
+	ctx, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self, append([]string{measuredCommand, report, p.path}, args...)...)
+	cmd := exec.CommandContext(ctx, b.measured, append([]string{note, p.path}, args...)...)
 	cmd.Dir = home
-	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "USER=bench", "LOGNAME=bench"}
+	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "USER=nobody", "LOGNAME=nobody"}
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	// It is ended with its children, which are in the group that it leads.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	err = cmd.Run()
+	err := cmd.Run()
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return cost{}, ctx.Err()
 	}
 	if ctx.Err() != nil {
-		return cost{}, fmt.Errorf("%s %w: over %v", p.name, errTooLong, limit)
+		return cost{}, fmt.Errorf("%w after %v", errTooLong, b.limit)
 	}
 	if err != nil {
-		return cost{}, fmt.Errorf("%s: %w: %.1000s", p.name, err, said.String())
+		return cost{}, fmt.Errorf("%w: %.1000s", err, said.String())
 	}
-	text, err := os.ReadFile(report)
+	text, err := os.ReadFile(note)
 	if err != nil {
 		return cost{}, err
 	}
 	var c cost
-	if err := json.Unmarshal(text, &c); err != nil {
-		return cost{}, err
+	var kb int64
+	if _, err := fmt.Sscan(string(text), &c.Wall, &c.CPU, &kb, &c.Status); err != nil {
+		return cost{}, fmt.Errorf("%s: %w", note, err)
 	}
+	c.Memory = kb << 10
 	if c.Status != 0 && c.Status != p.nothing {
-		return cost{}, fmt.Errorf("%s ended with status %d: %.1000s", p.name, c.Status, said.String())
+		return cost{}, fmt.Errorf("it ended with status %d: %.1000s", c.Status, said.String())
 	}
 	return c, nil
-}
-
-// runMeasured runs a program and writes its cost into a file.
-func runMeasured(report, path string, args []string) error {
-	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	begin := time.Now()
-	err := cmd.Run()
-	wall := time.Since(begin)
-	state := cmd.ProcessState
-	if state == nil || !state.Exited() {
-		return err
-	}
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return errors.New("this system does not say what a process has used")
-	}
-	text, err := json.Marshal(cost{wall, state.UserTime() + state.SystemTime(), usage.Maxrss << 10, state.ExitCode()})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(report, text, 0o600)
 }

@@ -1,6 +1,8 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package main
 
 import (
@@ -11,12 +13,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"restante.example/bench/report"
 )
 
 // collectProgram is one that collects mail into a Maildir.
 type collectProgram struct {
-	name string
+	report.Subject
 	path string
+	// absent is why it cannot be run, or nil.
+	absent error
 	// prepare writes what it needs to know into the home directory and returns
 	// its arguments.
 	prepare func(home, maildir string, from mailbox, remove bool) ([]string, error)
@@ -33,42 +39,41 @@ func mailboxAt(address string, user int) (mailbox, error) {
 }
 
 // findPrograms builds ours and looks for the others.
-func findPrograms(ctx context.Context, dir string) (list []collectProgram, notes []string, err error) {
-	binary := filepath.Join(dir, "restante")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "restante.example/cmd/restante")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, nil, fmt.Errorf("building restante: %v\n%s", err, out)
+func findPrograms(ctx context.Context, dir string) ([]collectProgram, error) {
+	binary, err := build(ctx, dir, "restante", "restante.example/cmd/restante")
+	if err != nil {
+		return nil, err
 	}
-	list = append(list, collectProgram{name: "restante", path: binary, prepare: prepareRestante})
-	for _, p := range []struct {
-		program  collectProgram
-		packages string
-		note     string
-	}{
-		{collectProgram{name: "mpop", prepare: prepareMpop}, "mpop", "pipelining on"},
-		{collectProgram{name: "fetchmail", prepare: prepareFetchmail, nothing: 1}, "fetchmail",
-			"it knows no Maildir, so each message goes to `sh -c 'exec cat >new/$$'`, which is less than any real program for that does"},
-		{collectProgram{name: "getmail", prepare: prepareGetmail}, "getmail6", ""},
-	} {
-		path, err := exec.LookPath(p.program.name)
-		if err != nil {
-			notes = append(notes, p.program.name+" is not installed and was left out: apt-get install "+p.packages)
-			continue
-		}
-		p.program.path = path
-		list = append(list, p.program)
-		out, err := exec.CommandContext(ctx, path, "--version").Output()
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s --version: %w", path, err)
-		}
-		first, _, _ := strings.Cut(string(out), "\n")
-		note := "`" + strings.TrimSpace(first) + "`"
-		if p.note != "" {
-			note += ": " + p.note
-		}
-		notes = append(notes, note)
+	ours := collectProgram{path: binary, prepare: prepareRestante, Subject: report.Subject{Name: "restante", Kind: report.Ours, Version: "of this repository",
+		Settings: []string{"as it always is: every message, its name and the journal are flushed before a message counts as filed"}}}
+	others := []collectProgram{
+		{prepare: prepareMpop, Subject: report.Subject{Name: "mpop",
+			Settings: []string{"pipelining on, no Received line added; it flushes each message"}}},
+		{prepare: prepareFetchmail, nothing: 1, Subject: report.Subject{Name: "fetchmail",
+			Settings: []string{"it knows no Maildir, so each message goes to `sh -c 'exec cat >new/$$'`, which is less than any real program for that does, and flushes nothing"}}},
+		{prepare: prepareGetmail, Subject: report.Subject{Name: "getmail",
+			Settings: []string{"no Received and Delivered-To lines added; it flushes each message"}}},
 	}
-	return list, notes, nil
+	list := []collectProgram{ours}
+	for _, p := range others {
+		p.Kind = report.Peer
+		if p.path, err = exec.LookPath(p.Name); err != nil {
+			p.absent = errAbsent{errMissing}
+			p.Version = errMissing.Error()
+		} else {
+			out, err := exec.CommandContext(ctx, p.path, "--version").Output()
+			if err != nil {
+				return nil, fmt.Errorf("%s --version: %w", p.path, err)
+			}
+			first, _, _ := strings.Cut(string(out), "\n")
+			p.Version = strings.TrimSpace(first)
+		}
+		list = append(list, p)
+	}
+	for i := range list {
+		list[i].Side = "collector"
+	}
+	return list, nil
 }
 
 // writePassword writes the file from which a program takes the password.
@@ -121,14 +126,6 @@ poll %s proto pop3 port %s uidl
 }
 
 func prepareGetmail(home, maildir string, from mailbox, remove bool) ([]string, error) {
-	// It does not file as root.
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user = nobody"
-		if err := giveToNobody(maildir); err != nil {
-			return nil, err
-		}
-	}
 	rc := filepath.Join(home, "rc")
 	return []string{"--quiet", "--getmaildir", home, "--rcfile", rc}, os.WriteFile(rc, []byte(fmt.Sprintf(`[retriever]
 type = SimplePOP3Retriever
@@ -139,23 +136,26 @@ password = %s
 [destination]
 type = Maildir
 path = %s/
-%s
 [options]
 read_all = false
 delete = %s
 delivered_to = false
 received = false
-`, from.host, from.port, from.user, password, maildir, user, yesNo(remove, "true", "false"))), 0o600)
+`, from.host, from.port, from.user, password, maildir, yesNo(remove, "true", "false"))), 0o600)
 }
 
-// giveToNobody makes a Maildir belong to the user nobody, who can come to it.
-func giveToNobody(maildir string) error {
-	for _, sub := range []string{"", "cur", "new", "tmp"} {
-		if err := os.Chown(filepath.Join(maildir, sub), 65534, 65534); err != nil {
+// giveToNobody makes a home and what is in it belong to the user nobody, where
+// this program is root and runs programs as nobody.
+func giveToNobody(home string) error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return filepath.WalkDir(home, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
-	}
-	return openPath(filepath.Dir(maildir))
+		return os.Lchown(path, nobody, nobody)
+	})
 }
 
 func yesNo(b bool, yes, no string) string {

@@ -1,23 +1,29 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench measures restanted, and other POP3 servers where they are
-// installed, side by side in one run: the same mail, the same load, one server
-// after the other within each round. It prints a table of medians; what counts
-// in it are CPU seconds per unit of work and the ratios between the columns,
-// because the machine may be busy with other things.
+//go:build linux
+
+// Command bench measures restanted and restante beside the POP3 servers and the
+// collectors of others in one run: the same mail, the same load, one after the
+// other within each round. What counts in its tables are CPU per unit of work
+// and the ratios between the columns, because a machine may be busy with other
+// things.
 //
-//	go run ./bench                      every scenario, three rounds
-//	go run ./bench -rounds 5 -only poll,signin
+//	go run ./bench -all
 //
-// The other side is restante, and other programs that collect mail into a
-// Maildir, from the same servers and in the same way:
+// installs the others from Debian's packages (as root), measures everything in
+// five rounds, and writes docs/benchmarks: tables, plots, settings, and all
+// figures in JSON. The following writes those pages again from the JSON.
 //
-//	go run ./bench -side collect
-//	go run ./bench -side collect -only far -from restanted
+//	go run ./bench -redraw
 //
-// Servers and load run in separate processes, on loopback, in temporary
-// folders, and stop by themselves.
+// Without either, it prints the tables of one side with what is installed:
+//
+//	go run ./bench -rounds 3 -only poll,signin
+//	go run ./bench -side collect -only far -from Dovecot
+//
+// Servers and load run in separate processes, on loopback, in temporary folders,
+// and stop by themselves.
 package main
 
 import (
@@ -27,108 +33,158 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
+
+	"restante.example/bench/report"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) > 2 && args[0] == measuredCommand {
-		if err := runMeasured(args[1], args[2], args[3:]); err != nil {
-			fmt.Fprintln(stderr, "bench:", err)
-			return 1
-		}
-		return 0
-	}
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	side := flags.String("side", "server", "what is measured: server or collect")
-	rounds := flags.Int("rounds", 3, "how often each scenario runs on each server")
-	only := flags.String("only", "", "scenarios whose names begin with one of these words, separated by commas")
-	out := flags.String("out", "", "a file for the table, beside standard output")
-	from := flags.String("from", "restanted,dovecot", "with -side collect: the servers to collect from")
-	limit := flags.Duration("limit", 2*time.Minute, "with -side collect: how long a program may take")
-	if err := flags.Parse(args); err != nil {
-		return 64
-	}
-	if *side != "server" && *side != "collect" {
-		fmt.Fprintln(stderr, "bench: -side is server or collect")
-		return 64
-	}
-	dir, err := os.MkdirTemp("", "restante-bench")
-	if err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
+const exitUsage = 64
 
-	var text string
-	if *side == "collect" {
-		text, err = benchCollect(ctx, dir, collectOptions{rounds: *rounds, only: *only, servers: *from, limit: *limit}, stderr)
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var err error
+	if len(args) == 3 && args[0] == inetdCommand {
+		err = runInetd(args[1], args[2])
 	} else {
-		text, err = benchServers(ctx, dir, *rounds, *only, stderr)
+		err = runBench(ctx, args, stdout, stderr)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case err != nil:
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
-	}
-	fmt.Fprint(stdout, text)
-	if *out != "" {
-		if err := os.WriteFile(*out, []byte(text), 0o644); err != nil {
-			fmt.Fprintln(stderr, "bench:", err)
-			return 1
-		}
 	}
 	return 0
 }
 
-// benchServers measures the servers and returns the table.
-func benchServers(ctx context.Context, dir string, rounds int, only string, stderr io.Writer) (string, error) {
-	var chosen []scenario
-	for _, s := range scenarios {
-		if only == "" || matches(s.name, strings.Split(only, ",")) {
-			chosen = append(chosen, s)
-		}
+// errUsage: the flags are wrong, and the user has been told.
+var errUsage = errors.New("usage")
+
+func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	all := flags.Bool("all", false, "install the programs of others, measure both sides, and write the pages")
+	redraw := flags.Bool("redraw", false, "write the pages again from the results that are kept beside them")
+	flags.StringVar(&o.side, "side", "server", "what is measured: server or collect")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often each scenario runs on each program")
+	flags.StringVar(&o.only, "only", "", "scenarios whose names begin with one of these words, separated by commas")
+	flags.StringVar(&o.from, "from", "restanted", "with -side collect: the server to collect from")
+	flags.DurationVar(&o.patience, "patience", 8*time.Second, "a scenario on a program that takes longer is not repeated in further rounds")
+	flags.DurationVar(&o.limit, "limit", 45*time.Second, "a scenario on a program that takes longer is ended")
+	flags.DurationVar(&o.within, "within", 0, "begin no round that would not be over by then; 0 is no bound")
+	flags.BoolVar(&o.quick, "quick", false, "one small round, to see that everything works: its figures mean nothing")
+	out := flags.String("out", filepath.Join("docs", "benchmarks"), "the folder of the pages")
+	if err := flags.Parse(args); err != nil {
+		return errUsage
 	}
-	servers, notes, err := findServers(ctx, dir)
+	if o.side != "server" && o.side != "collect" || flags.NArg() > 0 || o.rounds < 1 {
+		fmt.Fprintln(stderr, "bench: -side is server or collect, -rounds is 1 at least, and there are no arguments")
+		return errUsage
+	}
+	if *redraw {
+		return report.Redraw(*out)
+	}
+	if o.quick {
+		o.rounds = 1
+	}
+	dir, err := openDir("", "restante-bench")
 	if err != nil {
-		return "", err
+		return err
 	}
-	t := newTable(servers, notes)
-	for round := range rounds {
-		for _, s := range chosen {
-			for _, srv := range servers {
-				if ctx.Err() != nil {
-					return "", errors.New("stopped")
-				}
-				fmt.Fprintf(stderr, "round %d of %d: %s, %s\n", round+1, rounds, s.name, srv.name)
-				work := filepath.Join(dir, fmt.Sprintf("%d-%s-%s", round, s.name, srv.name))
-				m, err := runScenario(ctx, s, srv, work)
-				if err != nil {
-					t.fail(s, srv, err)
-					fmt.Fprintf(stderr, "  %v\n", err)
-				} else {
-					t.add(s, srv, m)
-				}
-				_ = os.RemoveAll(work)
-			}
+	defer func() { _ = os.RemoveAll(dir) }()
+	command := strings.Join(append([]string{"go", "run", "./bench"}, args...), " ")
+	if !*all {
+		results, err := measure(ctx, dir, o, command, func(*report.Results) error { return nil }, stderr)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(stdout, results.Text())
+		return nil
+	}
+	if !o.quick {
+		if err := install(ctx, stderr); err != nil {
+			return err
 		}
 	}
-	return t.markdown(chosen, rounds), nil
+	return measureAll(ctx, dir, o, command, *out, stderr)
 }
 
-func matches(name string, words []string) bool {
-	for _, w := range words {
-		if w != "" && strings.HasPrefix(name, w) {
-			return true
+// install runs the script that installs the programs of others.
+func install(ctx context.Context, stderr io.Writer) error {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("finding this repository: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(strings.TrimSpace(string(root)), "internal", "peers", "install.sh"))
+	cmd.Stdout, cmd.Stderr = stderr, stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("internal/peers/install.sh: %w", err)
+	}
+	return nil
+}
+
+// measureAll measures both sides and writes the pages. What there is so far is
+// kept after each round.
+func measureAll(ctx context.Context, dir string, o options, command, out string, stderr io.Writer) error {
+	began := time.Now()
+	for _, side := range []string{"collect", "server"} {
+		o.side = side
+		work := filepath.Join(dir, side)
+		if err := os.Mkdir(work, 0o755); err != nil {
+			return err
+		}
+		if o.within > 0 && side == "server" {
+			o.within = max(time.Second, o.within-time.Since(began))
+		}
+		_, err := measure(ctx, work, o, command, func(r *report.Results) error { return r.Write(out, side) }, stderr)
+		if err != nil {
+			return err
 		}
 	}
-	return false
+	return nil
+}
+
+// measure measures one side. After each round it hands what it has to keep.
+func measure(ctx context.Context, dir string, o options, command string, keep func(*report.Results) error, stderr io.Writer) (*report.Results, error) {
+	z := fullSizes
+	if o.quick {
+		z = quickSizes
+	}
+	m, err := thisMachine(dir)
+	if err != nil {
+		return nil, err
+	}
+	var results *report.Results
+	var steps []step
+	if o.side == "collect" {
+		results, steps, err = collectSteps(ctx, dir, o, z)
+	} else {
+		results, steps, err = serverSteps(ctx, dir, o, m, z)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(steps) == 0 {
+		return nil, fmt.Errorf("no scenario begins with %q", o.only)
+	}
+	results.Made, results.Command, results.Machine = time.Now().UTC().Truncate(time.Second), command, m.lines
+	results.Patience, results.Limit = o.patience.Seconds(), o.limit.Seconds()
+	_, err = rounds(ctx, o, steps, func(samples []report.Sample, finished int) error {
+		results.Samples, results.Rounds = samples, finished
+		results.Took = time.Since(results.Made).Seconds()
+		return keep(results)
+	}, stderr)
+	return results, err
 }

@@ -1,21 +1,24 @@
 // Copyright The restante authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package main
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// family returns the pid and those of all its living descendants.
-func family(pid int) ([]int, error) {
+// family returns the pids and those of all their living descendants.
+func family(pids []int) ([]int, error) {
 	parents := map[int][]int{}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -36,7 +39,7 @@ func family(pid int) ([]int, error) {
 		}
 		parents[parent] = append(parents[parent], child)
 	}
-	list := []int{pid}
+	list := append([]int(nil), pids...)
 	for i := 0; i < len(list); i++ {
 		list = append(list, parents[list[i]]...)
 	}
@@ -60,42 +63,63 @@ func statFields(pid int) ([]string, error) {
 // tick is the unit of times in /proc on Linux.
 const tick = 10 * time.Millisecond
 
-// cpuOf returns the processor time that a process and its descendants, the
-// ended ones included, have used.
-func cpuOf(pid int) (time.Duration, error) {
-	pids, err := family(pid)
+// cpuOf returns the processor time that processes and their descendants have
+// used. Of those that live it is exact; what the ended ones used is counted in
+// ticks by those who waited for them. The own time of a process in apart, which
+// is no part of the server, is left out.
+func cpuOf(pids []int, apart int) (time.Duration, error) {
+	all, err := family(pids)
 	if err != nil {
 		return 0, err
 	}
-	var ticks int64
-	for _, p := range pids {
-		fields, err := statFields(p)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+	var sum time.Duration
+	for _, pid := range all {
+		fields, err := statFields(pid)
 		if err != nil {
-			return 0, err
+			continue // it has ended, and somebody has waited for it
 		}
-		for _, f := range fields[11:15] { // utime, stime, cutime, cstime
+		for _, f := range fields[13:15] { // cutime, cstime
 			n, err := strconv.ParseInt(f, 10, 64)
 			if err != nil {
 				return 0, err
 			}
-			ticks += n
+			sum += time.Duration(n) * tick
 		}
+		if pid == apart {
+			continue
+		}
+		own, err := clockOf(pid)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ESRCH) {
+			return 0, err
+		}
+		sum += own
 	}
-	return time.Duration(ticks) * tick, nil
+	return sum, nil
 }
 
-// memoryOf returns the proportional set size of a process and its descendants,
-// in octets, and how many they are.
-func memoryOf(pid int) (octets int64, processes int, err error) {
-	pids, err := family(pid)
+// clockOf reads the clock of a process that runs while the process does. The
+// number of the clock is made as clock_getcpuclockid(3) makes it.
+func clockOf(pid int) (time.Duration, error) {
+	const ofProcess, scheduled = 0, 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(^int32(pid)<<3|ofProcess|scheduled, &t); err != nil {
+		return 0, err
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// memoryOf returns the proportional set size of processes and their descendants
+// in octets, and how many they are. The process apart is left out.
+func memoryOf(pids []int, apart int) (octets int64, processes int, err error) {
+	all, err := family(pids)
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, p := range pids {
-		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p), "smaps_rollup"))
+	for _, pid := range all {
+		if pid == apart {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup"))
 		if err != nil {
 			continue // it has ended meanwhile
 		}
@@ -111,4 +135,37 @@ func memoryOf(pid int) (octets int64, processes int, err error) {
 		}
 	}
 	return octets, processes, nil
+}
+
+// watch looks at the memory of processes again and again until it is ended,
+// and then tells the most that there was, in octets. A look at thousands of
+// processes takes a while, and the next one waits for ten times as long.
+func watch(pids []int, apart int) (end func() (int64, error)) {
+	stop, result := make(chan struct{}), make(chan error, 1)
+	var most int64
+	look := func() (time.Duration, error) {
+		began := time.Now()
+		octets, _, err := memoryOf(pids, apart)
+		most = max(most, octets)
+		return max(250*time.Millisecond, 10*time.Since(began)), err
+	}
+	pause, err := look() // before the work begins, so as not to be in its way
+	go func() {
+		for err == nil {
+			select {
+			case <-stop:
+				_, err = look()
+				result <- err
+				return
+			case <-time.After(pause):
+				pause, err = look()
+			}
+		}
+		result <- err
+	}()
+	return func() (int64, error) {
+		close(stop)
+		err := <-result
+		return most, err
+	}
 }
