@@ -38,6 +38,8 @@ func packageOf(program string) string {
 		return "bsdutils"
 	case "systemd-analyze":
 		return "systemd"
+	case "testssl":
+		return "testssl.sh"
 	}
 	return program
 }
