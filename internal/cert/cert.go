@@ -149,12 +149,12 @@ func Fingerprint(c *tls.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Config returns the settings of a TLS server that shows the certificate of s
+// Config returns the settings of a TLS server that shows the certificates of s
 // and speaks the application protocol alpn. RFC 8314 section 4: TLS 1.2 and
 // 1.3; of the suites of 1.2 only those with authenticated encryption. A client
 // that asks for another application protocol only is refused; one that asks for
 // none is not (RFC 7301 section 3.2).
-func Config(s *Source, alpn string) *tls.Config {
+func Config(s *Set, alpn string) *tls.Config {
 	return &tls.Config{
 		GetCertificate: s.Certificate,
 		MinVersion:     tls.VersionTLS12,

@@ -179,7 +179,7 @@ func handshake(t *testing.T, s *Source, client *tls.Config) (tls.ConnectionState
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		server := tls.Server(there, Config(s, "pop3"))
+		server := tls.Server(there, Config(&Set{Default: s}, "pop3"))
 		_ = server.Handshake() // the client's side is what the test looks at
 		_, _ = io.WriteString(server, "x")
 		_ = there.Close()
