@@ -50,11 +50,14 @@ func (l *loader) complete(getenv func(string) string) {
 	if c.Listen.LMTP == nil {
 		c.Listen.LMTP = []string{"unix:" + filepath.Join(c.Data, "lmtp.sock")}
 	}
-	for i, address := range c.Listen.LMTP {
-		if path, ok := strings.CutPrefix(address, "unix:"); ok && path != "" {
-			c.Listen.LMTP[i] = "unix:" + l.absolute("listen.lmtp", path)
+	for key, list := range map[string][]string{"listen.pop3s": c.Listen.POP3S, "listen.pop3": c.Listen.POP3, "listen.lmtp": c.Listen.LMTP} {
+		for i, address := range list {
+			if path, ok := strings.CutPrefix(address, "unix:"); ok && path != "" {
+				list[i] = "unix:" + l.absolute(key, path)
+			}
 		}
 	}
+	l.completeListeners()
 	if c.Hostname == "" {
 		if name, err := os.Hostname(); err == nil && name != "" {
 			c.Hostname = name
@@ -142,7 +145,11 @@ func (l *loader) check() {
 
 func (l *loader) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
-		l.problem(key, "%s is %q; it can be %s", key, value, strings.Join(quote(allowed), ", "))
+		name := key
+		if strings.HasPrefix(key, "listener.") { // which one it is, the line tells
+			name = key[strings.LastIndexByte(key, '.')+1:]
+		}
+		l.problem(key, "%s is %q; it can be %s", name, value, strings.Join(quote(allowed), ", "))
 	}
 }
 
@@ -177,17 +184,13 @@ func (l *loader) checkMaildir() {
 func (l *loader) checkListen() {
 	c := l.config.Listen
 	for _, a := range c.POP3S {
-		l.checkAddress("listen.pop3s", "--pop3s", a)
+		l.checkAddress("listen.pop3s", "listen.pop3s (--pop3s)", a)
 	}
 	for _, a := range c.POP3 {
-		l.checkAddress("listen.pop3", "--pop3", a)
+		l.checkAddress("listen.pop3", "listen.pop3 (--pop3)", a)
 	}
 	for _, a := range c.LMTP {
-		if path, ok := strings.CutPrefix(a, "unix:"); !ok {
-			l.checkAddress("listen.lmtp", "--lmtp", a)
-		} else if path == "" {
-			l.problem("listen.lmtp", "listen.lmtp: \"unix:\" needs the path of a socket behind it")
-		}
+		l.checkAddress("listen.lmtp", "listen.lmtp (--lmtp)", a)
 	}
 	if m := l.config.Metrics.Listen; m != "" {
 		if !isAddress(m) {
@@ -199,14 +202,27 @@ func (l *loader) checkListen() {
 			l.problem("listen.lmtp_group", "lmtp_group: %v", err)
 		}
 	}
-	if len(c.POP3S)+len(c.POP3)+len(c.LMTP) == 0 {
+	l.checkListeners()
+	if len(l.config.Listening()) == 0 {
 		l.problem("listen.pop3s", "every listener is off; there is nothing to serve")
 	}
 }
 
-func (l *loader) checkAddress(key, flag, address string) {
+func (l *loader) checkAddress(key, what, address string) {
+	if name, ok := strings.CutPrefix(address, "systemd:"); ok {
+		if name == "" {
+			l.problem(key, "%s: \"systemd:\" needs the FileDescriptorName= of a socket behind it", what)
+		}
+		return
+	}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if path == "" {
+			l.problem(key, "%s: \"unix:\" needs the path of a socket behind it", what)
+		}
+		return
+	}
 	if !isAddress(address) {
-		l.problem(key, "%s (%s) is %q; write ADDRESS:PORT, such as 127.0.0.1:9995 or :995", key, flag, address)
+		l.problem(key, "%s is %q; write ADDRESS:PORT, such as 127.0.0.1:9995, [::1]:9995 or :995", what, address)
 	}
 }
 

@@ -64,6 +64,12 @@ type Config struct {
 
 	Tokens Tokens `toml:"tokens"`
 
+	// Listeners are addresses with rules of their own, beside those of Listen.
+	Listeners []Listener `toml:"listener"`
+	// Certificates are shown to clients that ask for a name that is in them; the
+	// one of TLS, or else the first of these, to all others. RFC 6066 section 3.
+	Certificates []Certificate `toml:"certificate"`
+
 	// SCRAMIterations is the work that a SCRAM key costs, 0 for the default. No
 	// file sets it: only the demo, whose passwords do not outlive it, asks for less.
 	SCRAMIterations int `toml:"-"`
@@ -73,7 +79,8 @@ type Config struct {
 }
 
 // Listen says where the server listens: "ADDRESS:PORT", ":PORT" for every
-// address of the machine, and for LMTP also "unix:PATH".
+// address of the machine of IPv4 and IPv6, "unix:PATH", or "systemd:NAME" for a
+// socket that systemd has bound.
 type Listen struct {
 	// POP3S is POP3 under TLS from the first octet, port 995. RFC 8314.
 	POP3S []string `toml:"pop3s"`

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -70,6 +71,7 @@ func Load(file string, flags Flags, getenv func(string) string) (*Config, error)
 		c.File = l.file
 		l.decode(text)
 	}
+	l.listenersSaid(flags)
 	l.override(flags)
 	l.complete(getenv)
 	l.check()
@@ -91,10 +93,12 @@ type loader struct {
 func (l *loader) problem(key, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	line, ok := l.lines[key]
-	if !ok {
-		if table, _, inner := strings.Cut(key, "."); inner {
-			line, ok = l.lines[table]
+	for table := key; !ok; line, ok = l.lines[table] {
+		cut := strings.LastIndexByte(table, '.')
+		if cut < 0 {
+			break
 		}
+		table = table[:cut]
 	}
 	if ok {
 		l.problems = append(l.problems, Problem{l.file, line, text})
@@ -118,17 +122,27 @@ func (l *loader) decode(text []byte) {
 		if i+1 < len(expressions) {
 			end = expressions[i+1].line - 1
 		}
+		into, table, ok := l.place(e)
+		if !ok {
+			continue
+		}
 		piece := strings.Join(lines[e.line-1:end], "")
 		above := 0
-		if e.table != "" && !e.header {
-			piece, above = "["+e.table+"]\n"+piece, 1
+		switch {
+		case e.header && e.array:
+			piece = "" // a new element, which place has made
+		case e.header && table != e.table:
+			// The table of an element, whose header the decoder has never seen.
+			piece = "[" + table + "]\n"
+		case table != "" && !e.header:
+			piece, above = "["+table+"]\n"+piece, 1
 		}
-		if !e.header {
-			l.lines[e.key()] = e.line
+		if key, ok := l.key(e); ok {
+			l.lines[key] = e.line
 		}
 		d := toml.NewDecoder(strings.NewReader(piece))
 		d.DisallowUnknownFields()
-		err := d.Decode(l.config)
+		err := d.Decode(into)
 		var unknown *toml.StrictMissingError
 		switch {
 		case errors.As(err, &unknown):
@@ -153,33 +167,90 @@ func (l *loader) wrong(err error, offset, line int) {
 type expression struct {
 	table, name string
 	header      bool
+	array       bool // the header of one more element of an array of tables
 	line        int
 }
 
-func (e expression) key() string {
-	if e.table == "" {
-		return e.name
+// elements returns the array of tables that a table belongs to, what its
+// elements are called, and what the table is called within one.
+func (l *loader) elements(table string) (list reflect.Value, name, within string, ok bool) {
+	first, within, _ := strings.Cut(table, ".")
+	f, ok := field(reflect.TypeFor[Config](), first)
+	if !ok || !isTables(f.Type) {
+		return reflect.Value{}, "", "", false
 	}
-	return e.table + "." + e.name
+	return reflect.ValueOf(l.config).Elem().FieldByIndex(f.Index), f.Tag.Get("toml"), within, true
+}
+
+// place returns what an expression is decoded into, and the name of its table
+// in there: the configuration, or the latest element of an array of tables,
+// which a header of one more makes. It is not ok where that is none.
+func (l *loader) place(e expression) (into any, table string, ok bool) {
+	list, name, within, isList := l.elements(e.table)
+	switch {
+	case !isList:
+		return l.config, e.table, true
+	case e.header && e.array && within == "":
+		list.Set(reflect.Append(list, reflect.Zero(list.Type().Elem())))
+	case e.header && within == "", list.Len() == 0:
+		if e.header {
+			l.problems = append(l.problems, Problem{l.file, e.line, fmt.Sprintf("[%s] is written [[%s]], once for each", e.table, name)})
+		}
+		return nil, "", false
+	}
+	return list.Index(list.Len() - 1).Addr().Interface(), within, true
+}
+
+// key is what problem knows an expression by; the elements of an array are
+// counted. Headers of other tables have none, because a flag may override what
+// is below them.
+func (l *loader) key(e expression) (key string, ok bool) {
+	list, name, within, isList := l.elements(e.table)
+	if isList {
+		return strings.Join(slices.DeleteFunc([]string{name, strconv.Itoa(list.Len() - 1), within, e.name},
+			func(word string) bool { return word == "" }), "."), true
+	}
+	return strings.TrimPrefix(e.table+"."+e.name, "."), !e.header
 }
 
 // unknown says that nothing is called so, and what is.
 func (e expression) unknown() string {
-	if e.header {
+	if e.header && !strings.Contains(e.table, ".") {
 		return fmt.Sprintf("there is no table [%s]; there are: %s", e.table, strings.Join(names(reflect.TypeFor[Config](), true), ", "))
 	}
 	t := reflect.TypeFor[Config]()
-	where := ""
-	if e.table != "" {
-		where = "[" + e.table + "] "
-		for i := range t.NumField() {
-			if f := t.Field(i); f.Tag.Get("toml") == e.table && f.Type.Kind() == reflect.Struct {
-				return fmt.Sprintf("%shas no %q; it has: %s", where, e.name, strings.Join(names(f.Type, false), ", "))
-			}
-		}
-		return fmt.Sprintf("%sis no table, so %q means nothing", where, e.name)
+	if e.table == "" {
+		return fmt.Sprintf("there is no %q; there are: %s", e.name, strings.Join(names(t, false), ", "))
 	}
-	return fmt.Sprintf("there is no %q; there are: %s", e.name, strings.Join(names(t, false), ", "))
+	for word := range strings.SplitSeq(e.table, ".") {
+		f, ok := field(t, word)
+		switch {
+		case ok && f.Type.Kind() == reflect.Struct:
+			t = f.Type
+		case ok && isTables(f.Type):
+			t = f.Type.Elem()
+		case e.header:
+			return fmt.Sprintf("there is no table [%s]", e.table)
+		default:
+			return fmt.Sprintf("[%s] is no table, so %q means nothing", e.table, e.name)
+		}
+	}
+	return fmt.Sprintf("[%s] has no %q; it has: %s", e.table, e.name, strings.Join(append(names(t, false), names(t, true)...), ", "))
+}
+
+// field returns the field of a struct for a key.
+func field(t reflect.Type, key string) (reflect.StructField, bool) {
+	for i := range t.NumField() {
+		if f := t.Field(i); strings.EqualFold(f.Tag.Get("toml"), key) {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+// isTables reports whether a type is an array of tables.
+func isTables(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
 }
 
 // names returns the keys, or the tables, of a struct.
@@ -187,9 +258,11 @@ func names(t reflect.Type, tables bool) []string {
 	var list []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if tag := f.Tag.Get("toml"); tag != "-" && (f.Type.Kind() == reflect.Struct) == tables {
-			list = append(list, tag)
+		tag := f.Tag.Get("toml")
+		if tag == "" || tag == "-" || (f.Type.Kind() == reflect.Struct || isTables(f.Type)) != tables {
+			continue
 		}
+		list = append(list, tag)
 	}
 	return list
 }
@@ -214,7 +287,7 @@ func parse(text []byte) []expression {
 		switch node.Kind {
 		case unstable.Table, unstable.ArrayTable:
 			table = key
-			e.table, e.header = key, true
+			e.table, e.header, e.array = key, true, node.Kind == unstable.ArrayTable
 		case unstable.KeyValue:
 			e.table, e.name = table, key
 		default:

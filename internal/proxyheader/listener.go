@@ -28,7 +28,7 @@ type Listener struct {
 	net.Listener
 	log   *slog.Logger
 	rules atomic.Pointer[Rules]
-	begin sync.Once
+	begun bool // run is at work; Accept alone knows
 	out   chan accepted
 	done  chan struct{} // closed by Close
 
@@ -52,9 +52,19 @@ func New(l net.Listener, rules Rules, log *slog.Logger) *Listener {
 // SetRules replaces the rules for new connections.
 func (l *Listener) SetRules(r Rules) { l.rules.Store(&r) }
 
-// Accept waits for the next connection whose client is known.
+// Accept waits for the next connection whose client is known. It is for one
+// goroutine.
 func (l *Listener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { go l.run() })
+	// Where nobody is believed, nothing stands between the two.
+	if !l.begun {
+		conn, err := l.Listener.Accept()
+		if err != nil || !l.rules.Load().trusts(conn.RemoteAddr()) {
+			return conn, err
+		}
+		l.begun = true
+		l.take(conn)
+		go l.run()
+	}
 	select {
 	case a := <-l.out:
 		return a.conn, a.err
@@ -90,13 +100,20 @@ func (l *Listener) run() {
 			}
 		case !l.rules.Load().trusts(conn.RemoteAddr()):
 			l.give(conn, nil)
-		case !l.expect(conn):
-			l.log.Warn("a connection from a proxy is refused: too many owe their PROXY header", "proxy", conn.RemoteAddr().String())
-			_ = conn.Close() // nothing was said yet
 		default:
-			go l.receive(conn)
+			l.take(conn)
 		}
 	}
+}
+
+// take waits elsewhere for the header of a connection.
+func (l *Listener) take(conn net.Conn) {
+	if l.expect(conn) {
+		go l.receive(conn)
+		return
+	}
+	l.log.Warn("a connection from a proxy is refused: too many owe their PROXY header", "proxy", conn.RemoteAddr().String())
+	_ = conn.Close() // nothing was said yet
 }
 
 // give hands a connection or an error to Accept.

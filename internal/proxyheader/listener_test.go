@@ -203,7 +203,8 @@ func TestCloseEndsWhatIsPending(t *testing.T) {
 		c, _ := l.Accept()
 		accepted <- c
 	}()
-	first := inner.dial("192.0.2.9:1000")
+	first := inner.dial("10.0.0.1:999")
+	say(t, first, "PROXY UNKNOWN\r\n")
 	<-accepted
 	owing := inner.dial("10.0.0.1:1000")
 	unwanted := inner.dial("10.0.0.1:1001")
