@@ -30,8 +30,9 @@ type Listener struct {
 	Address string `toml:"address"`
 	// Group is the group that may connect to a Unix socket.
 	Group string `toml:"group"`
-	// ClearText is as the setting for all.
-	ClearText string `toml:"clear_text"`
+	// ClearText and Mechanisms are as the settings for all.
+	ClearText  string     `toml:"clear_text"`
+	Mechanisms Mechanisms `toml:"mechanisms"`
 	// CertFile and KeyFile name the one certificate that is shown here.
 	CertFile string `toml:"cert_file"`
 	KeyFile  string `toml:"key_file"`
@@ -205,7 +206,7 @@ func (l *loader) checkListener(a *Listener) {
 		l.problem(key("trust_proxy_tls"), "trust_proxy_tls believes proxies, and none are named: set proxies")
 	}
 	if a.Service == ServiceLMTP {
-		for name, set := range map[string]bool{"clear_text": a.ClearText != "", "cert_file": a.CertFile != "", "key_file": a.KeyFile != "",
+		for name, set := range map[string]bool{"clear_text": a.ClearText != "", "mechanisms": len(a.Mechanisms.Offers()) > 0, "cert_file": a.CertFile != "", "key_file": a.KeyFile != "",
 			"client_certificates": a.ClientCertificates != "", "client_ca": a.ClientCA != ""} {
 			if set {
 				l.problem(key(name), "%s is for pop3 and pop3s; LMTP has neither passwords nor TLS", name)
@@ -223,6 +224,7 @@ func (l *loader) checkListener(a *Listener) {
 		}
 		l.problem(key(said), "cert_file and key_file belong together: name both, or neither for the certificates of all")
 	}
+	l.checkMechanisms(key("mechanisms"), a.Mechanisms, l.config.Mechanisms)
 	l.checkClientCertificates(a)
 }
 

@@ -17,6 +17,7 @@ data = "/d"
 service = "pop3"
 address = "127.0.0.1:1110"
 clear_text = "never"
+mechanisms = { USER = "off" }
 proxies = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::ffff:198.51.100.1", "unix"]
 trust_proxy_tls = true
 
@@ -30,6 +31,12 @@ key_file = "/keys/a.pem"
 [[listener]]
 service = "pop3s"
 address = "[::1]:995"
+[listener.mechanisms]
+EXTERNAL = "required"
+
+[[listener]]
+service = "pop3s"
+address = "[::1]:1995"
 client_certificates = "required"
 client_ca = "ca.pem"
 cert_file = "own.pem"
@@ -47,11 +54,14 @@ key_file = "b.pem"
 	for _, a := range c.Listening() {
 		got = append(got, a.Name())
 	}
-	if want := []string{"pop3 :110", "pop3 127.0.0.1:1110", "pop3s [::1]:995"}; !slices.Equal(got, want) {
+	if want := []string{"pop3 :110", "pop3 127.0.0.1:1110", "pop3s [::1]:995", "pop3s [::1]:1995"}; !slices.Equal(got, want) {
 		t.Errorf("listening on %q, want %q: what the file says and no defaults", got, want)
 	}
 	dir := filepath.Dir(name)
-	if a := c.Listeners[1]; a.ClientCA != filepath.Join(dir, "ca.pem") || a.CertFile != filepath.Join(dir, "own.pem") || !a.Own() {
+	if c.Listeners[0].Mechanisms != (Mechanisms{User: OfferOff}) || c.Listeners[1].Mechanisms != (Mechanisms{External: OfferRequired}) {
+		t.Errorf("mechanisms: %+v", c.Listeners)
+	}
+	if a := c.Listeners[2]; a.ClientCA != filepath.Join(dir, "ca.pem") || a.CertFile != filepath.Join(dir, "own.pem") || !a.Own() {
 		t.Errorf("the second: %+v", a)
 	}
 	if want := []Certificate{{filepath.Join(dir, "a.pem"), "/keys/a.pem"}, {filepath.Join(dir, "b.pem"), filepath.Join(dir, "b.pem")}}; !slices.Equal(c.Certificates, want) {
@@ -98,21 +108,25 @@ func TestListenerMistakes(t *testing.T) {
 		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\n[[listener]]\nservice = \"pop3s\"\naddress = \":1\"": `:6: :1 is there twice`,
 		"[listen]\npop3 = [\":1\"]\n[[listener]]\nservice = \"pop3s\"\naddress = \":1\"":                          `:5: :1 is there twice`,
 		"[listener]\nservice = \"pop3\"": `:1: [listener] is written [[listener]], once for each`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\n[listener.nonsense]\na = 1":                             `:4: there is no table [listener.nonsense]`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nproxies = [\"proxy.example.org\"]":                      `:4: proxies has "proxy.example.org"`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nproxies = [\"0.0.0.0/0\"]":                              `everybody could claim any address`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nproxies = \"10.0.0.0/8\"":                               `:4: `,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\ntrust_proxy_tls = true":                                 `:4: trust_proxy_tls`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nclear_text = \"yes\"":                                   `:4: clear_text is "yes"`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\ncert_file = \"/c\"":                                     `:4: cert_file and key_file belong together`,
-		"[[listener]]\nservice = \"pop3s\"\naddress = \":1\"\nclient_certificates = \"on\"":                          `:4: client_certificates = "on" needs client_ca`,
-		"[[listener]]\nservice = \"pop3s\"\naddress = \":1\"\nclient_ca = \"/c\"":                                    `:4: client_ca is for`,
-		"[[listener]]\nservice = \"pop3s\"\naddress = \":1\"\nclient_certificates = \"maybe\"":                       `:4: client_certificates is "maybe"`,
-		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nclient_certificates = \"required\"\nclient_ca = \"/c\"": `:4: client_certificates = "required" needs service = "pop3s"`,
-		"[[listener]]\nservice = \"lmtp\"\naddress = \":1\"\nclear_text = \"never\"":                                 `:4: clear_text is for pop3 and pop3s`,
-		"[[listener]]\nservice = \"lmtp\"\naddress = \":1\"\ngroup = \"mail\"":                                       `:4: group is for a Unix socket`,
-		"[[certificate]]\ncert_file = \"/c\"":                                                                        `:1: [[certificate]] needs cert_file and key_file`,
-		"listener = [{ service = \"imap\" }]":                                                                        `:1: [[listener]] needs a service`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\n[listener.nonsense]\na = 1":                                                                       `:4: there is no table [listener.nonsense]`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nproxies = [\"proxy.example.org\"]":                                                                `:4: proxies has "proxy.example.org"`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nproxies = [\"0.0.0.0/0\"]":                                                                        `everybody could claim any address`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nproxies = \"10.0.0.0/8\"":                                                                         `:4: `,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\ntrust_proxy_tls = true":                                                                           `:4: trust_proxy_tls`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nclear_text = \"yes\"":                                                                             `:4: clear_text is "yes"`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\ncert_file = \"/c\"":                                                                               `:4: cert_file and key_file belong together`,
+		"[[listener]]\nservice = \"pop3s\"\naddress = \":1\"\nclient_certificates = \"on\"":                                                                    `:4: client_certificates = "on" needs client_ca`,
+		"[[listener]]\nservice = \"pop3s\"\naddress = \":1\"\nclient_ca = \"/c\"":                                                                              `:4: client_ca is for`,
+		"[[listener]]\nservice = \"pop3s\"\naddress = \":1\"\nclient_certificates = \"maybe\"":                                                                 `:4: client_certificates is "maybe"`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nclient_certificates = \"required\"\nclient_ca = \"/c\"":                                           `:4: client_certificates = "required" needs service = "pop3s"`,
+		"[[listener]]\nservice = \"lmtp\"\naddress = \":1\"\nclear_text = \"never\"":                                                                           `:4: clear_text is for pop3 and pop3s`,
+		"[[listener]]\nservice = \"lmtp\"\naddress = \":1\"\ngroup = \"mail\"":                                                                                 `:4: group is for a Unix socket`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\n[listener.mechanisms]\nPLAIN = \"yes\"":                                                           `:5: [listener.mechanisms] PLAIN is "yes"`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\nmechanisms = { CRAM = \"on\" }":                                                                   `:4: `,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\n[listener.mechanisms]\nCRAM = \"on\"":                                                             `:5: [listener.mechanisms] has no "CRAM"; it has: SCRAM-SHA-256-PLUS`,
+		"[[listener]]\nservice = \"pop3\"\naddress = \":1\"\n[listener.mechanisms]\nSCRAM-SHA-256 = \"off\"\nPLAIN = \"off\"\nLOGIN = \"off\"\nUSER = \"off\"": `:4: [listener.mechanisms] switches every way to sign in off`,
+		"[[certificate]]\ncert_file = \"/c\"":                                                                                                                  `:1: [[certificate]] needs cert_file and key_file`,
+		"listener = [{ service = \"imap\" }]":                                                                                                                  `:1: [[listener]] needs a service`,
 	} {
 		_, err := Load(write(t, text), Flags{Data: "/d"}, noEnv)
 		if err == nil || !strings.Contains(err.Error(), want) {

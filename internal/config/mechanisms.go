@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Mechanisms says which ways to sign in are offered. In the table of a listener
@@ -97,13 +98,17 @@ func defaultMechanisms() Mechanisms {
 // there in all, the table over general, leaves a way to sign in.
 func (l *loader) checkMechanisms(table string, m, general Mechanisms) {
 	bad := false
+	shown := table
+	if strings.HasPrefix(table, "listener.") { // which one it is, the line tells
+		shown = "listener.mechanisms"
+	}
 	for name, offer := range m.Offers() {
 		if !slices.Contains([]Offer{OfferOff, OfferOn, OfferRequired}, offer) {
 			bad = true
-			l.problem(table+"."+name, "[%s] %s is %q; it can be %q, %q or %q", table, name, string(offer), OfferOff, OfferOn, OfferRequired)
+			l.problem(table+"."+name, "[%s] %s is %q; it can be %q, %q or %q", shown, name, string(offer), OfferOff, OfferOn, OfferRequired)
 		}
 	}
 	if !bad && len(m.Over(general).Accepted()) == 0 {
-		l.problem(table, "[%s] switches every way to sign in off; leave one on, such as SCRAM-SHA-256, PLAIN or USER", table)
+		l.problem(table, "[%s] switches every way to sign in off; leave one on, such as SCRAM-SHA-256, PLAIN or USER", shown)
 	}
 }

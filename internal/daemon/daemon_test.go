@@ -186,14 +186,14 @@ func TestLongSocketPath(t *testing.T) {
 	c := testConfig(t, config.Flags{Data: dir})
 	path := filepath.Join(dir, "lmtp.sock")
 	for range 2 { // the second finds what a killed server leaves
-		l, err := bindUnix(t.Context(), path, c)
+		l, err := bindUnix(t.Context(), path, c.Data, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if addressOf(l.Addr()) != "unix:"+path {
 			t.Errorf("the address is %s", addressOf(l.Addr()))
 		}
-		if _, err := bindUnix(t.Context(), path, c); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := bindUnix(t.Context(), path, c.Data, ""); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("a socket in use: %v", err)
 		}
 		if err := l.(*unixListener).UnixListener.Close(); err != nil {
@@ -206,7 +206,7 @@ func TestLongSocketPath(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bindUnix(t.Context(), path, c); err == nil || !strings.Contains(err.Error(), "is no socket") {
+	if _, err := bindUnix(t.Context(), path, c.Data, ""); err == nil || !strings.Contains(err.Error(), "is no socket") {
 		t.Errorf("a file in its place: %v", err)
 	}
 }

@@ -8,31 +8,29 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
-	"os"
-	"os/user"
-	"path/filepath"
+	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"restante.example/internal/config"
-	"restante.example/internal/control"
+	"restante.example/internal/proxyheader"
 )
 
 // Names of the services.
 const (
-	POP3  = "pop3"
-	POP3S = "pop3s"
-	LMTP  = "lmtp"
+	POP3  = config.ServicePOP3
+	POP3S = config.ServicePOP3S
+	LMTP  = config.ServiceLMTP
 )
 
 // listener is a bound address and what is spoken there.
 type listener struct {
-	net.Listener
-	service string
+	*proxyheader.Listener
+	at      config.Listener
+	dropped atomic.Bool // it was closed because the configuration has it no more
 }
 
 // Listening is an address where a service can be reached, as it is bound.
@@ -41,23 +39,24 @@ type Listening struct {
 	Address string `json:"address"`
 }
 
-// bind binds every address of a configuration, or none.
-func bind(ctx context.Context, c *config.Config, log *slog.Logger) ([]listener, error) {
-	var list []listener
+// bind binds every address of a list, or none.
+func (s *Server) bind(ctx context.Context, c *config.Config, wanted []config.Listener) ([]*listener, error) {
+	var list []*listener
 	var problems []error
-	for _, service := range []struct {
-		name      string
-		addresses []string
-	}{{POP3S, c.Listen.POP3S}, {POP3, c.Listen.POP3}, {LMTP, c.Listen.LMTP}} {
-		for _, address := range service.addresses {
-			l, err := bindOne(ctx, c, address)
-			if err != nil {
-				problems = append(problems, bindHint(service.name, address, err))
-				continue
-			}
-			list = append(list, listener{l, service.name})
-			if service.name == LMTP && isPublic(l.Addr()) {
-				log.Warn("LMTP is open to other machines: whoever reaches it can deliver mail without a password", "address", l.Addr().String())
+	for _, at := range wanted {
+		rules, err := proxyRules(&at)
+		var bound []net.Listener
+		if err == nil {
+			bound, err = s.bindOne(ctx, c, &at)
+		}
+		if err != nil {
+			problems = append(problems, bindHint(at.Service, at.Address, err))
+			continue
+		}
+		for _, l := range bound {
+			list = append(list, &listener{Listener: proxyheader.New(l, rules, s.log.Logger), at: at})
+			if at.Service == LMTP && isPublic(l.Addr()) {
+				s.log.Warn("LMTP is open to other machines: whoever reaches it can deliver mail without a password", "address", l.Addr().String())
 			}
 		}
 	}
@@ -67,10 +66,18 @@ func bind(ctx context.Context, c *config.Config, log *slog.Logger) ([]listener, 
 	return list, nil
 }
 
-func closeAll(list []listener) error {
+// proxyRules are the rules of a listener for what proxies say.
+func proxyRules(at *config.Listener) (proxyheader.Rules, error) {
+	sources, unix, err := at.ProxySources()
+	return proxyheader.Rules{Sources: sources, Unix: unix, TrustTLS: at.TrustProxyTLS}, err
+}
+
+func closeAll(list []*listener) error {
 	var problems []error
 	for _, l := range list {
-		problems = append(problems, l.Close())
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }
@@ -80,90 +87,43 @@ func isPublic(a net.Addr) bool {
 	return ok && !tcp.IP.IsLoopback()
 }
 
-func bindOne(ctx context.Context, c *config.Config, address string) (net.Listener, error) {
+// bindOne binds an address, or takes the sockets that systemd has bound under a
+// name, of which there may be several.
+func (s *Server) bindOne(ctx context.Context, c *config.Config, at *config.Listener) ([]net.Listener, error) {
+	if name, ok := strings.CutPrefix(at.Address, "systemd:"); ok {
+		return s.inherited.listeners(name)
+	}
+	l, err := bindAddress(ctx, at.Address, c.Data, at.Group)
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+func bindAddress(ctx context.Context, address, data, group string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return bindUnix(ctx, path, c)
+		return bindUnix(ctx, path, data, group)
 	}
 	var lc net.ListenConfig
-	return lc.Listen(ctx, "tcp", address)
+	return lc.Listen(ctx, network(address), address)
 }
 
-// bindUnix binds a socket with mode 0660. The socket of a server that was killed
-// is replaced, that of one that lives is not.
-func bindUnix(ctx context.Context, path string, c *config.Config) (net.Listener, error) {
-	dir, release, err := control.ShortPath(filepath.Dir(path))
+// network returns what to listen on for an address: it is what is written. All
+// addresses of IPv4 or of IPv6 are those of that family; without a host it is
+// all of both.
+func network(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, err
+		return "tcp"
 	}
-	defer release()
-	short := filepath.Join(dir, filepath.Base(path))
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode().Type() != fs.ModeSocket {
-			return nil, fmt.Errorf("%s is there and is no socket; remove it or name another path", path)
-		}
-		var d net.Dialer
-		dialCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		conn, err := d.DialContext(dialCtx, "unix", short)
-		cancel()
-		if err == nil {
-			return nil, errors.Join(syscall.EADDRINUSE, conn.Close())
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil || !ip.IsUnspecified():
+		return "tcp"
+	case ip.Is4():
+		return "tcp4"
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: short})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false) // the short name is gone by then
-	if err := giveSocket(path, c); err != nil {
-		return nil, errors.Join(err, l.Close(), os.Remove(path))
-	}
-	return &unixListener{l, path}, nil
-}
-
-// giveSocket sets the owner, the group and the mode of a socket.
-func giveSocket(path string, c *config.Config) error {
-	uid, gid := -1, -1
-	if owner, group, drop, err := DropTo(c.Data); err != nil {
-		return err
-	} else if drop {
-		uid, gid = owner, group
-	}
-	if c.Listen.LMTPGroup != "" {
-		g, err := user.LookupGroup(c.Listen.LMTPGroup)
-		if err != nil {
-			return err
-		}
-		if gid, err = strconv.Atoi(g.Gid); err != nil {
-			return err
-		}
-	}
-	if uid != -1 || gid != -1 {
-		if err := os.Lchown(path, uid, gid); err != nil {
-			return fmt.Errorf("%w (a server that is not root can give the socket only to groups that it is in)", err)
-		}
-	}
-	return os.Chmod(path, 0o660)
-}
-
-// unixListener knows the path of its socket and removes it.
-type unixListener struct {
-	*net.UnixListener
-	path string
-}
-
-// Addr returns the path.
-func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Net: "unix", Name: l.path} }
-
-// Close stops listening and removes the socket.
-func (l *unixListener) Close() error {
-	err := l.UnixListener.Close()
-	if rm := os.Remove(l.path); rm != nil && !errors.Is(rm, fs.ErrNotExist) && !errors.Is(err, net.ErrClosed) {
-		err = errors.Join(err, rm)
-	}
-	return err
+	return "tcp6"
 }
 
 // addressOf writes an address as the flags take it.

@@ -14,6 +14,7 @@ import (
 	"restante.example/internal/config"
 	"restante.example/internal/fsx"
 	"restante.example/internal/metrics"
+	"restante.example/internal/proxyheader"
 	"restante.example/pop3server"
 )
 
@@ -27,8 +28,8 @@ type measuring struct {
 	office  *Office          // that of the server, which lets go of it while scrapers may still ask
 	server  *metrics.Server
 	probe   probe
-	// serving is how many listeners are being served, of how many there are.
-	serving, listeners atomic.Int64
+	// serving is how many listeners are being served.
+	serving atomic.Int64
 }
 
 // bindMetrics binds the address of the metrics, if there is one, as one more
@@ -37,7 +38,7 @@ func (s *Server) bindMetrics(ctx context.Context, c *config.Config) error {
 	if c.Metrics.Listen == "" {
 		return nil
 	}
-	l, err := bindOne(ctx, c, c.Metrics.Listen)
+	l, err := bindAddress(ctx, c.Metrics.Listen, c.Data, "")
 	if err != nil {
 		return errors.Join(errors.New("the address under [metrics] cannot be used; choose another, or leave it out"), err)
 	}
@@ -45,7 +46,9 @@ func (s *Server) bindMetrics(ctx context.Context, c *config.Config) error {
 		s.log.Warn("metrics are open to other machines: whoever reaches them learns how much mail there is and how the server does",
 			"address", l.Addr().String())
 	}
-	s.listeners = append(s.listeners, listener{l, Metrics})
+	s.listeners.list = append(s.listeners.list, &listener{
+		Listener: proxyheader.New(l, proxyheader.Rules{}, s.log.Logger), at: config.Listener{Service: Metrics, Address: c.Metrics.Listen},
+	})
 	s.measuring.metrics = metrics.New(s.version, s.read)
 	s.measuring.server = s.measuring.metrics.NewServer(s.checks, s.log.Logger)
 	return nil
@@ -68,7 +71,7 @@ func (s *Server) closeMetrics() {
 }
 
 // accepting counts what a listener accepts, where somebody measures.
-func (s *Server) accepting(l listener) net.Listener {
+func (s *Server) accepting(l *listener) net.Listener {
 	if s.measuring.metrics == nil {
 		return l
 	}
@@ -76,7 +79,7 @@ func (s *Server) accepting(l listener) net.Listener {
 }
 
 type countingListener struct {
-	listener
+	*listener
 	metrics *metrics.Metrics
 }
 
@@ -84,7 +87,7 @@ type countingListener struct {
 func (l *countingListener) Accept() (net.Conn, error) {
 	conn, err := l.listener.Accept()
 	if err == nil {
-		l.metrics.Accepted(l.service)
+		l.metrics.Accepted(l.at.Service)
 	}
 	return conn, err
 }
@@ -113,7 +116,7 @@ func (s *Server) read() metrics.Reading {
 	}
 	slots := s.measuring.office.directory.Slots()
 	r.Passwords = metrics.Passwords{Slots: slots.Size(), Taken: slots.Taken(), Waiting: slots.Waiting(), Refused: slots.Refused()}
-	r.Expiry = s.cert.Load().Expiry()
+	r.Expiry = s.reception.Load().Expiry()
 	return r
 }
 

@@ -52,7 +52,8 @@ func (s *Server) checks() []metrics.Check {
 	if s.draining.Load() {
 		list[0].Problem = "the server is stopping"
 	}
-	if up, all := s.measuring.serving.Load(), s.measuring.listeners.Load(); up < all || all == 0 {
+	all := int64(len(s.listeners.all())) + 1 // and the control socket
+	if up := s.measuring.serving.Load(); up < all {
 		list[1].Problem = fmt.Sprintf("%d of %d are served", up, all)
 	}
 	if s.measuring.office.store.maildirs.Stats().JournalFailing {

@@ -5,10 +5,8 @@ package daemon
 
 import (
 	"errors"
-	"slices"
 	"time"
 
-	"restante.example/internal/cert"
 	"restante.example/internal/config"
 )
 
@@ -23,27 +21,6 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 	if err != nil {
 		return err
 	}
-	source := s.cert.Load()
-	switch {
-	case c.TLS == old.TLS:
-	case c.TLS.CertFile == "":
-		// The names of the first start hold: the file is there or is made once.
-		if source, err = cert.SelfSigned(selfSignedDir(old), certificateNames(old, s.listeners), s.log.Logger); err != nil {
-			return err
-		}
-	default:
-		if source, err = cert.Load(c.TLS.CertFile, c.TLS.KeyFile, s.log.Logger); err != nil {
-			return err
-		}
-	}
-	checker, err := s.newTokens(c)
-	if err != nil {
-		return err
-	}
-	if err := s.office.directory.SetRouting(routing(c)); err != nil {
-		return err
-	}
-	// From here on nothing can fail.
 	for _, fixed := range []struct {
 		name string
 		same bool
@@ -51,7 +28,7 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 		{"data", c.Data == old.Data},
 		{"maildir", c.Maildir == old.Maildir},
 		{"hostname", c.Hostname == old.Hostname},
-		{"listen", sameListen(c.Listen, old.Listen)},
+		{"lmtp_group", c.Listen.LMTPGroup == old.Listen.LMTPGroup},
 		{"delivery.reserve", c.Delivery.Reserve == old.Delivery.Reserve},
 		{"log_format", c.LogFormat == old.LogFormat},
 		{"metrics", c.Metrics == old.Metrics},
@@ -60,22 +37,42 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 			s.log.Warn("a changed setting needs a restart of the server", "setting", fixed.name)
 		}
 	}
-	c.Data, c.Maildir, c.Hostname, c.Listen, c.LogFormat = old.Data, old.Maildir, old.Hostname, old.Listen, old.LogFormat
-	c.Delivery.Reserve, c.Metrics = old.Delivery.Reserve, old.Metrics
+	if c.Data != old.Data { // a socket may be in it
+		c.Listen, c.Listeners = old.Listen, old.Listeners
+	}
+	c.Data, c.Maildir, c.Hostname, c.LogFormat = old.Data, old.Maildir, old.Hostname, old.LogFormat
+	c.Listen.LMTPGroup, c.Delivery.Reserve, c.Metrics = old.Listen.LMTPGroup, old.Delivery.Reserve, old.Metrics
+	r, err := receive(c, s.reception.Load(), s.log.Logger)
+	if err != nil {
+		return err
+	}
+	if err := s.signSelf(c, r); err != nil {
+		return err
+	}
+	checker, err := s.newTokens(c)
+	if err != nil {
+		return err
+	}
+	addresses, err := s.prepare(c)
+	if err != nil {
+		return err
+	}
+	if err := s.office.directory.SetRouting(routing(c)); err != nil {
+		s.abandon(addresses)
+		return err
+	}
+	// From here on nothing can fail.
 	s.config.Store(c)
 	s.reloaded.Store(time.Now().UnixNano())
-	s.cert.Store(source)
+	s.reception.Store(r)
 	s.useTokens(checker)
 	s.traceUsers(c)
 	s.log.reset(c.LogLevel)
 	s.office.configure(c)
-	s.pop3.Reconfigure(s.pop3Options(c, source))
+	s.pop3.Reconfigure(s.pop3Options(c, r))
 	s.lmtp.Reconfigure(s.lmtpOptions(c))
+	s.commit(addresses) // their rules are in force by now
 	return nil
-}
-
-func sameListen(a, b config.Listen) bool {
-	return slices.Equal(a.POP3, b.POP3) && slices.Equal(a.POP3S, b.POP3S) && slices.Equal(a.LMTP, b.LMTP) && a.LMTPGroup == b.LMTPGroup
 }
 
 // reload is Reload with what the log and the service manager are told.

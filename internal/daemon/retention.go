@@ -101,7 +101,7 @@ func (s *store) rulesFor(_ context.Context, id maildrop.ID) (maildrop.Rules, err
 func (s *Server) announce() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	s.pop3.Reconfigure(s.pop3Options(s.config.Load(), s.cert.Load()))
+	s.pop3.Reconfigure(s.pop3Options(s.config.Load(), s.reception.Load()))
 }
 
 func (o *Office) retentionOperations(m control.Mux) {

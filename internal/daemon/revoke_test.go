@@ -59,7 +59,7 @@ func TestRevocationEndsSessions(t *testing.T) {
 func TestRevocationAgainstSignIn(t *testing.T) {
 	d := newDeviceTest(t)
 	d.server.guard = nil // which slows down who comes again and again
-	d.server.pop3.Reconfigure(d.server.pop3Options(d.conf, d.server.cert.Load()))
+	d.server.pop3.Reconfigure(d.server.pop3Options(d.conf, d.server.reception.Load()))
 	for round := range 5 {
 		name := fmt.Sprint("device ", round)
 		password := d.add(name)

@@ -88,7 +88,7 @@ type Ready struct {
 // Ready returns what the ready file is to say.
 func (s *Server) Ready() Ready {
 	r := Ready{PID: os.Getpid(), Listening: s.Listening(), Data: s.config.Load().Data,
-		Fingerprint: s.cert.Load().Fingerprint(), CAFile: s.caFile()}
+		Fingerprint: s.reception.Load().Fingerprint(), CAFile: s.caFile()}
 	for _, l := range r.Listening {
 		first := map[string]*string{POP3: &r.POP3, POP3S: &r.POP3S, LMTP: &r.LMTP, Metrics: &r.Metrics}[l.Service]
 		if *first == "" {

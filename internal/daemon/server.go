@@ -5,7 +5,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,7 +22,6 @@ import (
 	"restante.example/internal/guard"
 	"restante.example/internal/lmtp"
 	"restante.example/maildrop"
-	"restante.example/pop3"
 	"restante.example/pop3server"
 )
 
@@ -34,7 +32,8 @@ type Server struct {
 	log        *Log
 	owner      *control.Owner
 	office     *Office
-	listeners  []listener
+	inherited  inherited
+	listeners  listeners
 	pop3       *pop3server.Server
 	lmtp       *lmtp.Server
 	control    *control.Server
@@ -51,7 +50,7 @@ type Server struct {
 
 	reloading sync.Mutex // held by what changes the four below
 	config    atomic.Pointer[config.Config]
-	cert      atomic.Pointer[cert.Source]
+	reception atomic.Pointer[reception]
 	traced    atomic.Pointer[[]string]
 	tokens    atomic.Pointer[tokenChecker] // nil where no tokens are taken
 }
@@ -84,19 +83,19 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	} else if err != nil {
 		return explain(err)
 	}
-	if s.listeners, err = bind(ctx, c, s.log.Logger); err != nil {
+	if s.listeners.list, err = s.bind(ctx, c, c.Listening()); err != nil {
 		return err
 	}
 	if err := s.bindMetrics(ctx, c); err != nil {
 		return err
 	}
+	for _, name := range s.inherited.unused(s.listeners.list) {
+		s.log.Warn("systemd has given a socket that no listener asks for", "name", name, "try", "address = \"systemd:"+name+"\"")
+	}
 	// What only root can read is read while this is root.
-	if c.TLS.CertFile != "" {
-		source, err := cert.Load(c.TLS.CertFile, c.TLS.KeyFile, s.log.Logger)
-		if err != nil {
-			return err
-		}
-		s.cert.Store(source)
+	r, err := receive(c, nil, s.log.Logger)
+	if err != nil {
+		return err
 	}
 	if err := BecomeOwner(c.Data); err != nil {
 		return fmt.Errorf("becoming the owner of %s: %w", c.Data, err)
@@ -105,13 +104,10 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 		s.log.Warn("the server runs as root because root owns its data directory: give it to a user of its own, and it becomes that one",
 			"try", "useradd --system restante; chown -R restante: "+c.Data)
 	}
-	if c.TLS.CertFile == "" {
-		source, err := cert.SelfSigned(selfSignedDir(c), certificateNames(c, s.listeners), s.log.Logger)
-		if err != nil {
-			return err
-		}
-		s.cert.Store(source)
+	if err := s.signSelf(c, r); err != nil {
+		return err
 	}
+	s.reception.Store(r)
 	if s.office, err = openOffice(ctx, c, s.log.Logger, s.measuring.metrics); err != nil {
 		return err
 	}
@@ -128,7 +124,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	s.office.endView = func(id maildrop.ID, view maildrop.View) {
 		s.pop3.End(func(i pop3server.SessionInfo) bool { return i.Maildrop == id && i.View == view })
 	}
-	s.pop3 = pop3server.New(s.pop3Options(c, s.cert.Load()))
+	s.pop3 = pop3server.New(s.pop3Options(c, r))
 	s.lmtp = lmtp.New(s.lmtpOptions(c))
 	s.office.announce = s.announce
 	s.operations = s.office.Mux()
@@ -156,12 +152,21 @@ func (s *Server) traceUsers(c *config.Config) {
 	s.traced.Store(&names)
 }
 
+// signSelf gives clients a self-signed certificate where the configuration names
+// none.
+func (s *Server) signSelf(c *config.Config, r *reception) (err error) {
+	if r.set.Default == nil {
+		r.set.Default, err = cert.SelfSigned(selfSignedDir(c), certificateNames(c, s.listeners.all()), s.log.Logger)
+	}
+	return err
+}
+
 // selfSignedDir is where a self-signed certificate is kept.
 func selfSignedDir(c *config.Config) string { return filepath.Join(c.Data, tlsDir) }
 
 // certificateNames are the names that a self-signed certificate is made for:
 // this machine's, and the addresses that are listened on.
-func certificateNames(c *config.Config, listeners []listener) []string {
+func certificateNames(c *config.Config, listeners []*listener) []string {
 	names := []string{c.Hostname}
 	add := func(name string) {
 		if !slices.Contains(names, name) {
@@ -179,7 +184,7 @@ func certificateNames(c *config.Config, listeners []listener) []string {
 	return names
 }
 
-func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.Options {
+func (s *Server) pop3Options(c *config.Config, r *reception) *pop3server.Options {
 	unlimited := func(n int) int {
 		if n == 0 {
 			return -1
@@ -191,17 +196,14 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 		takeOver = -1
 	}
 	return &pop3server.Options{
-		Store:     s.office.store,
-		Directory: s.office.directory,
-		Guard:     s.guard,
-		TLSConfig: tlsConfig(source),
-		ClearText: map[string]pop3server.ClearText{
-			config.ClearTextLoopback:   pop3server.ClearTextLoopback,
-			config.ClearTextNever:      pop3server.ClearTextNever,
-			config.ClearTextEverywhere: pop3server.InsecureClearTextEverywhere,
-		}[c.ClearText],
+		Store:      s.office.store,
+		Directory:  s.office.directory,
+		Guard:      s.guard,
+		TLSConfig:  r.tls,
+		ClearText:  clearText[c.ClearText],
 		Mechanisms: policies(c.Mechanisms),
 		Tokens:     s.tokenChecker(),
+		Listeners:  r.listeners(),
 		Limits: pop3server.Limits{
 			Sessions:        unlimited(c.Limits.Sessions),
 			Unauthenticated: unlimited(c.Limits.Unauthenticated),
@@ -232,8 +234,6 @@ func (s *Server) pop3Options(c *config.Config, source *cert.Source) *pop3server.
 	}
 }
 
-func tlsConfig(source *cert.Source) *tls.Config { return cert.Config(source, pop3.ALPN) }
-
 func (s *Server) lmtpOptions(c *config.Config) *lmtp.Options {
 	return &lmtp.Options{
 		Intake:   s.office.intake.Load(),
@@ -245,9 +245,9 @@ func (s *Server) lmtpOptions(c *config.Config) *lmtp.Options {
 
 // Listening returns the addresses as they are bound.
 func (s *Server) Listening() []Listening {
-	list := make([]Listening, len(s.listeners))
-	for i, l := range s.listeners {
-		list[i] = Listening{l.service, addressOf(l.Addr())}
+	var list []Listening
+	for _, l := range s.listeners.all() {
+		list = append(list, Listening{l.at.Service, addressOf(l.Addr())})
 	}
 	return list
 }
@@ -258,7 +258,7 @@ func (s *Server) Operations() control.Caller { return s.operations }
 // caFile names the self-signed certificate, where there is one.
 func (s *Server) caFile() string {
 	c := s.config.Load()
-	if c.TLS.CertFile != "" {
+	if c.TLS.CertFile != "" || len(c.Certificates) > 0 {
 		return ""
 	}
 	return cert.CAFile(selfSignedDir(c))
@@ -280,28 +280,25 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 			}
 		})
 	}
-	s.measuring.listeners.Store(int64(len(s.listeners)) + 1) // and the control socket
-	for _, l := range s.listeners {
-		switch l.service {
-		case POP3:
-			serve(POP3, func() error { return s.pop3.Serve(s.accepting(l)) }, pop3server.ErrServerClosed)
-		case POP3S:
-			serve(POP3S, func() error { return s.pop3.ServeTLS(s.accepting(l)) }, pop3server.ErrServerClosed)
-		case LMTP:
-			serve(LMTP, func() error { return s.lmtp.Serve(s.accepting(l)) }, lmtp.ErrServerClosed)
-		case Metrics:
-			serve(Metrics, func() error { return s.serveMetrics(l) }, nil)
-		}
-		s.log.Info("listening", "service", l.service, "address", addressOf(l.Addr()))
-	}
+	s.listeners.begin(func(l *listener) {
+		answer, expected := s.answer(l)
+		serve(l.at.Name(), func() error {
+			if err := answer(); !l.dropped.Load() {
+				return err
+			}
+			return nil
+		}, expected)
+		s.log.Info("listening", "service", l.at.Service, "address", addressOf(l.Addr()))
+	})
 	s.log.Info("serving", "version", s.version, "data", s.config.Load().Data)
-	s.log.Info("certificate", "fingerprint", s.cert.Load().Fingerprint(), "self_signed", s.caFile())
+	s.log.Info("certificate", "fingerprint", s.reception.Load().Fingerprint(), "self_signed", s.caFile())
 	work, workDone := context.WithCancel(context.Background())
 	serve("control", func() error { return s.control.Serve(work) }, context.Canceled)
 	running.Go(func() { s.maintain(work) })
 
 	<-ctx.Done()
 	s.draining.Store(true)
+	s.listeners.end()
 	drain, cancel := context.WithTimeout(hurry, time.Duration(s.config.Load().Timeouts.Drain))
 	defer cancel()
 	var draining sync.WaitGroup
@@ -328,14 +325,21 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 	return errors.Join(failed, s.Close())
 }
 
+// answer returns what answers on a listener, and the error that it ends with
+// when it is told to.
+func (s *Server) answer(l *listener) (answer func() error, expected error) {
+	switch l.at.Service {
+	case Metrics:
+		return func() error { return s.serveMetrics(l) }, nil
+	case LMTP:
+		return func() error { return s.lmtp.Serve(s.accepting(l)) }, lmtp.ErrServerClosed
+	}
+	return func() error { return s.pop3.ServeListener(s.accepting(l), l.at.Name(), l.at.Service == POP3S) }, pop3server.ErrServerClosed
+}
+
 // Close lets go of everything. After Serve it does nothing.
 func (s *Server) Close() error {
-	var problems []error
-	for _, l := range s.listeners {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			problems = append(problems, err)
-		}
-	}
+	problems := []error{s.listeners.close()}
 	s.useTokens(nil)
 	if s.office != nil {
 		problems = append(problems, s.office.Close())
@@ -343,6 +347,6 @@ func (s *Server) Close() error {
 	if s.owner != nil {
 		problems = append(problems, s.owner.Release())
 	}
-	s.listeners, s.office, s.owner = nil, nil, nil
+	s.office, s.owner = nil, nil
 	return errors.Join(problems...)
 }

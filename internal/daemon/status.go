@@ -69,7 +69,7 @@ func (s *Server) status(ctx context.Context, _ Nothing, _ io.Reader) (Status, er
 	st := Status{
 		Version: s.version, PID: os.Getpid(), Data: s.office.config.Data,
 		Started: s.started, Uptime: time.Since(s.started).Seconds(),
-		Listening: s.Listening(), Fingerprint: s.cert.Load().Fingerprint(), SelfSigned: s.caFile(),
+		Listening: s.Listening(), Fingerprint: s.reception.Load().Fingerprint(), SelfSigned: s.caFile(),
 		Users: len(users), Connections: all, Unauthenticated: unauthenticated, Sessions: s.sessions(everySession),
 		Counts: Counts{s.counts.sessions.Load(), s.counts.retrieved.Load(), s.counts.removed.Load(), s.counts.failed.Load()},
 	}

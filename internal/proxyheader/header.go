@@ -79,15 +79,21 @@ func read(r io.Reader) (client, error) {
 // readRaw reads the octets of a header.
 func readRaw(r io.Reader) ([]byte, error) {
 	raw := make([]byte, firstRead, maxV1)
-	n, err := io.ReadFull(r, raw)
-	switch {
-	case n == 0:
-		return nil, errSilent
-	case !mayBegin(raw[:n]):
-		return nil, errNoHeader
-	case err != nil:
-		return nil, fmt.Errorf("proxyheader: the PROXY header did not come whole: %w", err)
-	case bytes.Equal(raw, proxyproto.SIGV2):
+	for n := 0; n < firstRead; {
+		more, err := r.Read(raw[n:])
+		n += more
+		switch {
+		case !mayBegin(raw[:n]):
+			return nil, errNoHeader // a client need not finish what is none
+		case n < firstRead && n > 0 && errors.Is(err, io.EOF):
+			return nil, notWhole(io.ErrUnexpectedEOF)
+		case n == 0 && errors.Is(err, io.EOF):
+			return nil, errSilent
+		case n < firstRead && err != nil:
+			return nil, notWhole(err)
+		}
+	}
+	if bytes.Equal(raw, proxyproto.SIGV2) {
 		return readV2(r, raw)
 	}
 	// Version 1 ends with a line, and what follows is the client's: octet by octet.
@@ -97,10 +103,14 @@ func readRaw(r io.Reader) ([]byte, error) {
 		}
 		raw = raw[:len(raw)+1]
 		if _, err := io.ReadFull(r, raw[len(raw)-1:]); err != nil {
-			return nil, fmt.Errorf("proxyheader: the PROXY header did not come whole: %w", err)
+			return nil, notWhole(err)
 		}
 	}
 	return raw, nil
+}
+
+func notWhole(err error) error {
+	return fmt.Errorf("proxyheader: the PROXY header did not come whole: %w", err)
 }
 
 // mayBegin reports whether a header can begin like that.
@@ -117,7 +127,7 @@ func mayBegin(first []byte) bool {
 func readV2(r io.Reader, signature []byte) ([]byte, error) {
 	raw := append(signature, 0, 0, 0, 0)
 	if _, err := io.ReadFull(r, raw[firstRead:]); err != nil {
-		return nil, fmt.Errorf("proxyheader: the PROXY header did not come whole: %w", err)
+		return nil, notWhole(err)
 	}
 	n := int(binary.BigEndian.Uint16(raw[firstRead+2:]))
 	if n > maxV2 {
@@ -125,7 +135,7 @@ func readV2(r io.Reader, signature []byte) ([]byte, error) {
 	}
 	raw = append(raw, make([]byte, n)...)
 	if _, err := io.ReadFull(r, raw[firstRead+4:]); err != nil {
-		return nil, fmt.Errorf("proxyheader: the PROXY header did not come whole: %w", err)
+		return nil, notWhole(err)
 	}
 	return raw, nil
 }
