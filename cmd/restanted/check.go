@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -37,12 +38,12 @@ func (k *checkCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	check := &checker{console: c, conf: conf}
-	check.certificate()
+	check.certificates()
 	if check.data() {
 		if err := daemon.BecomeOwner(conf.Data); err != nil {
 			return err
 		}
-		check.readableKey()
+		check.readableKeys()
 		check.tokens()
 		check.trees()
 		check.users(ctx, &k.place)
@@ -66,30 +67,39 @@ func (k *checker) problem(format string, args ...any) {
 	k.say(format, args...)
 }
 
-// certificate tries to load the certificate, and looks at who can read the key.
-func (k *checker) certificate() {
-	c := k.conf.TLS
-	if c.CertFile == "" {
-		return
-	}
-	if _, err := cert.Load(c.CertFile, c.KeyFile, quietLog(k.err)); err != nil {
-		k.problem("the certificate cannot be used: %v", err)
-		return
-	}
-	if info, err := os.Stat(c.KeyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
-		k.problem("everybody on this machine may read the key %s; chmod 600 %s mends it", c.KeyFile, c.KeyFile)
+// certificates tries to load each certificate, and looks at who can read its
+// key.
+func (k *checker) certificates() {
+	for _, c := range k.conf.AllCertificates() {
+		if _, err := cert.Load(c.CertFile, c.KeyFile, quietLog(k.err)); err != nil {
+			k.problem("the certificate cannot be used: %v", err)
+			continue
+		}
+		if info, err := os.Stat(c.KeyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
+			k.problem("everybody on this machine may read the key %s; chmod 600 %s mends it", c.KeyFile, c.KeyFile)
+		}
 	}
 }
 
-// readableKey looks whether the server, once it is the owner of its data, can
-// still read a certificate that is renewed.
-func (k *checker) readableKey() {
-	for _, name := range []string{k.conf.TLS.CertFile, k.conf.TLS.KeyFile} {
-		if name == "" {
-			continue
-		}
+// readableKeys looks whether the server, once it is the owner of its data, can
+// still read certificates that are renewed.
+func (k *checker) readableKeys() {
+	var files []string
+	for _, c := range k.conf.AllCertificates() {
+		files = append(files, c.CertFile, c.KeyFile)
+	}
+	slices.Sort(files) // the two may be one file
+	for _, name := range slices.Compact(files) {
 		if err := unix.Access(name, unix.R_OK); errors.Is(err, fs.ErrPermission) {
 			k.problem("%s cannot be read by the server once it runs: a renewed certificate would be found only at a restart", name)
+		}
+	}
+	for _, a := range k.conf.Listeners {
+		if a.ClientCA == "" {
+			continue
+		}
+		if err := unix.Access(a.ClientCA, unix.R_OK); err != nil {
+			k.problem("client_ca %s cannot be read by the server once it runs: %v", a.ClientCA, err)
 		}
 	}
 }

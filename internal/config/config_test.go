@@ -237,6 +237,10 @@ func TestExample(t *testing.T) {
 			rest, found = string(text), true
 		}
 		rest, _, _ = strings.Cut(rest, "\n[")
+		if _, list, isList := strings.Cut(string(text), "\n#[["+table+"]]\n"); isList {
+			rest, _, _ = strings.Cut(list, "\n\n")
+			rest, found = strings.ReplaceAll("\n"+rest, "\n#", "\n# "), true
+		}
 		if !found || !regexp.MustCompile(`(?m)^(# )?`+key+` = `).MatchString(rest) {
 			t.Errorf("the example does not show %s %s", table, key)
 		}
@@ -248,14 +252,20 @@ func each(t *testing.T, typ reflect.Type, table string, f func(table, key string
 		f(table, tag)
 	}
 	for i := range typ.NumField() {
-		if field := typ.Field(i); field.Type.Kind() == reflect.Struct {
-			each(t, field.Type, field.Tag.Get("toml"), f)
+		field := typ.Field(i)
+		switch tag := field.Tag.Get("toml"); {
+		case field.Type.Kind() == reflect.Struct && table == "":
+			each(t, field.Type, tag, f)
+		case field.Type.Kind() == reflect.Struct: // of an array of tables, written inline
+			f(table, tag)
+		case isTables(field.Type):
+			each(t, field.Type.Elem(), tag, f)
 		}
 	}
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, seed := range []string{"", "data = 1", "[listen]\npop3 = [", "a.b = {c = 1}", "[[listen]]\n", "'x' = 1\n\"y\\n\" = 2"} {
+	for _, seed := range []string{"", "data = 1", "[listen]\npop3 = [", "a.b = {c = 1}", "[[listen]]\n", "[[listener]]\nservice = 1\n[listener.mechanisms]\nx = 1\n[[certificate]]\n", "[listener]\nx = 1", "[[listener.x]]\n", "listener = [{}]", "'x' = 1\n\"y\\n\" = 2"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -93,6 +93,22 @@ func (c *Config) Listening() []Listener {
 	return append(list, c.Listeners...)
 }
 
+// AllCertificates returns every certificate that is named, each once.
+func (c *Config) AllCertificates() []Certificate {
+	list := []Certificate{{c.TLS.CertFile, c.TLS.KeyFile}}
+	list = append(list, c.Certificates...)
+	for _, a := range c.Listeners {
+		list = append(list, Certificate{a.CertFile, a.KeyFile})
+	}
+	var named []Certificate
+	for _, one := range list {
+		if one.CertFile != "" && !slices.Contains(named, one) {
+			named = append(named, one)
+		}
+	}
+	return named
+}
+
 // ProxySources returns what Proxies says: networks, and whether whoever connects
 // to a Unix socket is believed.
 func (a *Listener) ProxySources() (sources []netip.Prefix, unix bool, err error) {

@@ -4,7 +4,9 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,5 +134,21 @@ func TestListenerMistakes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q\ngives %v\nwant  %s", text, err, want)
 		}
+	}
+}
+
+// What the example shows of listeners and certificates is good, too.
+func TestExampleOfListeners(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/restanted.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := regexp.MustCompile(`(?m)^#(\[\[?[a-z]+\]\]?$|[a-z_]+ = )`).ReplaceAllString(string(text), "$1")
+	c, err := Load(write(t, live), Flags{}, noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Listeners) != 1 || len(c.Certificates) != 1 || c.Listeners[0].Mechanisms.Plain != OfferOff {
+		t.Errorf("%+v", c)
 	}
 }
