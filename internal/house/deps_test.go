@@ -65,6 +65,11 @@ var floors = []floor{
 		why:      "what is stored of a password is known in one place, which knows no users",
 	},
 	{
+		packages: []string{"internal/passwdfile"},
+		may:      []string{module + "/internal/directory", module + "/internal/passwords", module + "/maildrop", module + "/sasl"},
+		why:      "a file of users is words; what becomes of them is for the directory",
+	},
+	{
 		packages: []string{"internal/guard"},
 		may:      []string{"golang.org/x"},
 		why:      "the guard against guessing counts addresses and names; it needs nobody",

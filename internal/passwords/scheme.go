@@ -32,6 +32,9 @@ func Import(field string) (Foreign, error) {
 	if field == "" {
 		return Foreign{}, errors.New("it has no password")
 	}
+	if bare := strings.TrimPrefix(field, "{CRYPT}"); bare != "" && (bare[0] == '!' || bare[0] == '*') {
+		return Foreign{Stored: Dummy()}, nil // locked: no password is right
+	}
 	field = pamPasswdFile(field)
 	if field[0] != '{' {
 		field = "{CRYPT}" + field

@@ -87,7 +87,7 @@ func TestKeysForSCRAM(t *testing.T) {
 // the error does not tell what stood there.
 func TestNotTaken(t *testing.T) {
 	for _, field := range []string{
-		"", "secret", "*", "!", "x", "abNANd1rDfiNc", "{DES-CRYPT}abNANd1rDfiNc", "{SECRET-THING}secret", "{secret", "{}secret", "{PLAIN}",
+		"", "secret", "x", "abNANd1rDfiNc", "{DES-CRYPT}abNANd1rDfiNc", "{SECRET-THING}secret", "{secret", "{}secret", "{PLAIN}",
 		"{PLAIN.B64}!secret", "{PLAIN.secret}x", "{SHA}secret", "{SSHA}secret", "{SSHA}5en6G6MezRroT3XKqkdP", "{SHA256}secret==",
 		"{MD5-CRYPT}$6$abc$secret", "$1$secret", "$1$123456789$cHJi5PXp/ki/ktXzqlk6I1", "$2x$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
 		"$2b$16$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", "$2b$31$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a", "$2b$05$abc",
@@ -107,6 +107,22 @@ func TestNotTaken(t *testing.T) {
 			t.Errorf("%q is taken as %q", field, f.Stored)
 		} else if strings.Contains(strings.ToLower(err.Error()), "secret") {
 			t.Errorf("%q: the error tells: %v", field, err)
+		}
+	}
+}
+
+// TestLocked: what stands for no password at all lets nobody in.
+func TestLocked(t *testing.T) {
+	for _, field := range []string{"*", "!", "!!", "!$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "{CRYPT}*"} {
+		f, err := Import(field)
+		if err != nil {
+			t.Errorf("%s: %v", field, err)
+			continue
+		}
+		for _, password := range []string{"", field, "secret"} {
+			if check(t, f.Stored, password) {
+				t.Errorf("%s: %q is taken", field, password)
+			}
 		}
 	}
 }
