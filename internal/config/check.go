@@ -44,7 +44,8 @@ func (l *loader) complete(getenv func(string) string) {
 		}
 	}
 	for key, path := range map[string]*string{"data": &c.Data, "tls.cert_file": &c.TLS.CertFile, "tls.key_file": &c.TLS.KeyFile,
-		"tokens.client_secret_file": &c.Tokens.ClientSecretFile, "tokens.ca_file": &c.Tokens.CAFile} {
+		"tokens.client_secret_file": &c.Tokens.ClientSecretFile, "tokens.ca_file": &c.Tokens.CAFile,
+		"users.passwd_file": &c.Users.PasswdFile} {
 		*path = l.absolute(key, *path)
 	}
 	if c.Listen.LMTP == nil {
@@ -97,6 +98,7 @@ func (l *loader) check() {
 		l.problem("expire", "%v", err)
 	}
 	l.checkKeeping()
+	l.checkUsers()
 	l.checkMaildir()
 	l.checkListen()
 	l.checkMechanisms("mechanisms", c.Mechanisms, Mechanisms{})

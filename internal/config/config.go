@@ -60,6 +60,7 @@ type Config struct {
 	Mechanisms Mechanisms `toml:"mechanisms"`
 
 	Retention Retention `toml:"retention"`
+	Users     Users     `toml:"users"`
 	Metrics   Metrics   `toml:"metrics"`
 
 	Tokens Tokens `toml:"tokens"`
@@ -210,5 +211,6 @@ func Default() *Config {
 		Mechanisms: defaultMechanisms(),
 		Delivery:   Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+", OverQuota: OverQuotaDefer},
 		Tokens:     defaultTokens(),
+		Users:      defaultUsers(),
 	}
 }

@@ -65,9 +65,9 @@ var floors = []floor{
 		why:      "what is stored of a password is known in one place, which knows no users",
 	},
 	{
-		packages: []string{"internal/passwdfile"},
-		may:      []string{module + "/internal/directory", module + "/internal/passwords", module + "/maildrop", module + "/sasl"},
-		why:      "a file of users is words; what becomes of them is for the directory",
+		packages: []string{"internal/passwdfile", "internal/checkpassword"},
+		may:      []string{"golang.org/x", module + "/internal/directory", module + "/internal/passwords", module + "/maildrop", module + "/sasl"},
+		why:      "a source of users reads or asks; what becomes of the answer is for the directory",
 	},
 	{
 		packages: []string{"internal/guard"},
