@@ -46,6 +46,7 @@ func (k *checkCommand) Run(ctx context.Context, c *console) error {
 		check.readableKeys()
 		check.tokens()
 		check.trees()
+		check.sources()
 		check.users(ctx, &k.place)
 	}
 	if check.problems > 0 {
@@ -226,6 +227,7 @@ func (k *checker) users(ctx context.Context, p *place) {
 			}
 		}
 		k.say("%d users.", len(list))
+		k.shadowed(list)
 		return nil
 	})
 	if err != nil {

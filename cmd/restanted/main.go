@@ -17,6 +17,9 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"restante.example/internal/checkpassword"
+	"restante.example/internal/daemon"
 )
 
 // Exit codes, as sysexits.h has them.
@@ -81,6 +84,9 @@ func (e *exitError) Error() string { return e.text }
 
 // run is the whole program; it returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == daemon.ReplyCommand { // run by helpers, not by people
+		return checkpassword.Reply(os.Getenv)
+	}
 	con, err := newConsole(stdin, stdout, stderr, os.Getenv)
 	if err != nil {
 		fmt.Fprintln(stderr, "restanted:", err)

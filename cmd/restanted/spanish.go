@@ -27,10 +27,12 @@ var spanish = texts.Table{
 	"the two passwords differ; nothing was changed, try again": "las dos contraseñas no coinciden; nada ha cambiado, inténtelo de nuevo",
 
 	// Users and aliases.
-	"there is no user %s; restanted user list shows who there is":             "no hay ningún usuario %s; restanted user list muestra los que hay",
-	"the name %s is taken; nothing was changed":                               "el nombre %s ya está en uso; nada ha cambiado",
-	"User %s has been added.":                                                 "Se ha añadido el usuario %s.",
-	"  mail is kept in      %s":                                               "  su correo está en    %s",
+	"there is no user %s; restanted user list shows who there is":                     "no hay ningún usuario %s; restanted user list muestra los que hay",
+	"the name %s is taken; nothing was changed":                                       "el nombre %s ya está en uso; nada ha cambiado",
+	"the password of %s is kept in the passwd-file or by the helper; change it there": "la contraseña de %s está en el archivo passwd o la comprueba el programa auxiliar; cámbiela allí",
+
+	"User %s has been added.":   "Se ha añadido el usuario %s.",
+	"  mail is kept in      %s": "  su correo está en    %s",
 	"  which was there before and holds %d messages: they are the new user's": "  que ya existía y tiene %d mensajes: son del nuevo usuario",
 	"Settings for the mail program (POP3):":                                   "Ajustes para el programa de correo (POP3):",
 	"  server %s, port %s, SSL/TLS, normal password":                          "  servidor %s, puerto %s, SSL/TLS, contraseña normal",
@@ -57,6 +59,17 @@ var spanish = texts.Table{
 	"The alias %s has been changed.":                                                         "Se ha cambiado el alias %s.",
 	"Mail for %s that nobody else gets now goes to %s.":                                      "El correo para %s que no es de nadie más va ahora a %s.",
 	"Mail for %s that nobody gets is now refused.":                                           "El correo para %s que no es de nadie se rechaza ahora.",
+
+	// Sources of users.
+	"the helper %s cannot be run by the server: %v":                                                          "el servidor no puede ejecutar el programa auxiliar %s: %v",
+	"Mail for somebody who has never signed in waits at the sender, since the helper cannot say who exists.": "El correo para quien nunca ha entrado espera en el remitente, porque el programa auxiliar no sabe decir quién existe.",
+	"The passwd-file %s is being written; try again to have it looked at.":                                   "Alguien está escribiendo el archivo passwd %s; inténtelo otra vez para comprobarlo.",
+	"the passwd-file cannot be used: %v":                                                                     "el archivo passwd no se puede usar: %v",
+	"The passwd-file %s has %d users.":                                                                       "El archivo passwd %s tiene %d usuarios.",
+	"everybody on this machine may read the passwords in %s; chmod o-rwx %s mends it":                        "todos en esta máquina pueden leer las contraseñas de %s; chmod o-rwx %s lo arregla",
+	"%s: lines %s: %s": "%s: líneas %s: %s",
+	"%d users, such as %s, came from a source that the configuration names no more: they cannot sign in, and mail for them is kept": "%d usuarios, como %s, vienen de una fuente que la configuración ya no nombra: no pueden entrar, y su correo se guarda",
+	"%s stands in the passwd-file and is a user of the server, whose password holds; remove one of the two":                         "%s está en el archivo passwd y es también usuario del servidor, cuya contraseña vale; quite uno de los dos",
 
 	// Devices.
 	"%s has no device %s; restanted device list %s shows those there are":                                      "%s no tiene ningún dispositivo %s; restanted device list %s muestra los que hay",

@@ -45,6 +45,8 @@ func (c *console) said(err error, name string) error {
 		return c.fail(exitNoUser, "there is no user %s; restanted user list shows who there is", name)
 	case control.HasCode(err, daemon.CodeExists):
 		return c.fail(exitFailed, "the name %s is taken; nothing was changed", name)
+	case control.HasCode(err, daemon.CodeElsewhere):
+		return c.fail(exitFailed, "the password of %s is kept in the passwd-file or by the helper; change it there", name)
 	}
 	return err
 }
@@ -187,6 +189,9 @@ func (u *userList) Run(ctx context.Context, c *console) error {
 		}
 		if i.APOP {
 			state += ", APOP"
+		}
+		if i.Source != "" {
+			state += ", " + i.Source
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", i.Name, state, i.Messages, i.Octets, i.Maildir)
 	}

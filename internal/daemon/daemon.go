@@ -26,6 +26,7 @@ import (
 	"restante.example/internal/directory"
 	"restante.example/internal/intake"
 	"restante.example/internal/metrics"
+	"restante.example/internal/passwdfile"
 	"restante.example/maildrop"
 )
 
@@ -60,6 +61,7 @@ type Office struct {
 	store     *store
 	homes     *homes
 	intake    atomic.Pointer[intake.Intake]
+	watch     atomic.Pointer[passwdfile.Watch] // nil where there is no passwd-file
 	// end ends the sessions of a maildrop, and endView that of a view; nil where
 	// nobody can have one.
 	end     func(maildrop.ID)
@@ -96,6 +98,7 @@ func openOffice(ctx context.Context, c *config.Config, log *slog.Logger, m *metr
 			}
 		},
 		OnHash:          m.Hash(),
+		Refresh:         o.refreshSources,
 		Routing:         routing(c),
 		SCRAMIterations: c.SCRAMIterations,
 	})
@@ -121,6 +124,7 @@ func (o *Office) configure(c *config.Config) {
 		opts.Delivered = o.filling.note
 	}
 	o.intake.Store(intake.New(o.store, recipients{o.directory, quotaOf(c)}, opts))
+	o.configureSources(c)
 }
 
 // Close closes the store and the directory.

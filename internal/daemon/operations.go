@@ -41,6 +41,8 @@ const (
 const (
 	CodeNoUser = "no-user"
 	CodeExists = "exists"
+	// CodeElsewhere: what was to be changed is kept by another source of users.
+	CodeElsewhere = "elsewhere"
 )
 
 // refusal turns an error of the directory into one that the caller can tell
@@ -53,6 +55,8 @@ func refusal(err error) error {
 		return &control.Error{Code: CodeNoUser, Text: err.Error()}
 	case errors.Is(err, directory.ErrExists):
 		return &control.Error{Code: CodeExists, Text: err.Error()}
+	case errors.Is(err, directory.ErrElsewhere):
+		return &control.Error{Code: CodeElsewhere, Text: err.Error()}
 	}
 	return err
 }
@@ -97,6 +101,9 @@ type UserInfo struct {
 	Name    string      `json:"name"`
 	ID      maildrop.ID `json:"id"`
 	Enabled bool        `json:"enabled"`
+	// Source is who keeps the password where the server does not: "passwd-file"
+	// or "helper".
+	Source string `json:"source,omitempty"`
 	// SCRAM and SCRAMSHA1 say for which hashes the password has SCRAM keys.
 	SCRAM     bool           `json:"scram"`
 	SCRAMSHA1 bool           `json:"scram_sha1"`
@@ -113,7 +120,8 @@ type UserInfo struct {
 }
 
 func (o *Office) info(ctx context.Context, u directory.User) UserInfo {
-	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, SCRAM: u.SCRAM.SHA256, SCRAMSHA1: u.SCRAM.SHA1, APOP: u.APOP, Created: u.Created, Quota: u.Quota,
+	i := UserInfo{Name: u.Name, ID: u.ID, Enabled: u.Enabled, Source: u.Source, SCRAM: u.SCRAM.SHA256, SCRAMSHA1: u.SCRAM.SHA1, APOP: u.APOP,
+		Created: u.Created, Quota: u.Quota,
 		Retention: retentionInfo(u.Retention)}
 	var err error
 	if i.Maildir, _, err = o.homes.locate(ctx, u.ID); err == nil {

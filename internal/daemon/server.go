@@ -295,6 +295,7 @@ func (s *Server) Serve(ctx, hurry context.Context) error {
 	work, workDone := context.WithCancel(context.Background())
 	serve("control", func() error { return s.control.Serve(work) }, context.Canceled)
 	running.Go(func() { s.maintain(work) })
+	running.Go(func() { s.office.watchSources(work) })
 
 	<-ctx.Done()
 	s.draining.Store(true)

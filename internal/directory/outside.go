@@ -177,12 +177,16 @@ func (d *Directory) noRecipient(s *snapshot) error {
 	return maildrop.ErrNoUser
 }
 
+// ErrElsewhere is in the error of a command that would change what is kept by
+// another source.
+var ErrElsewhere = errors.New("it is kept elsewhere; change it there")
+
 // elsewhere refuses to change a password that is kept elsewhere.
 func (u *record) elsewhere() error {
 	if u.outside == nil {
 		return nil
 	}
-	return fmt.Errorf("the password of %q is not kept here: the %s says what it is; change it there", u.Name, u.outside.source)
+	return fmt.Errorf("the password of %q is that of the %s: %w", u.Name, u.outside.source, ErrElsewhere)
 }
 
 // loadOutside reads what is known of users of sources.

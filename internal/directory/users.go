@@ -231,7 +231,7 @@ func (d *Directory) Remove(ctx context.Context, name string) (maildrop.ID, error
 	err := d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
 		id = u.ID
 		if u.Source == SourcePasswdFile && d.sources.Load().PasswdFile != "" {
-			return fmt.Errorf("%q stands in the passwd-file; take the line out there", u.Name)
+			return fmt.Errorf("%q stands in the passwd-file: %w", u.Name, ErrElsewhere)
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM users WHERE id = ?", u.ID); err != nil {
 			return err

@@ -40,7 +40,7 @@ func Load(path string) (*File, os.FileInfo, error) {
 	case staterr != nil:
 		return nil, before, staterr
 	case !same(before, after):
-		return nil, before, errChanging
+		return nil, before, ErrChanging
 	case err != nil:
 		return nil, before, fmt.Errorf("%s: %w", path, err)
 	}
@@ -50,7 +50,7 @@ func Load(path string) (*File, os.FileInfo, error) {
 // Errors that only say that it is too early: the next look may find the file
 // whole.
 var (
-	errChanging = errors.New("it is being written")
+	ErrChanging = errors.New("it is being written")
 	// ErrSettling is for Use to return.
 	ErrSettling = errors.New("it may still be being written")
 )
@@ -116,7 +116,7 @@ func (w *Watch) Look(ctx context.Context) {
 			w.said = ""
 			w.Logger.Info("the passwd-file is in force again", "file", w.Path)
 		}
-	case errors.Is(err, errChanging) || errors.Is(err, ErrSettling):
+	case errors.Is(err, ErrChanging) || errors.Is(err, ErrSettling):
 	case err.Error() != w.said:
 		w.said = err.Error()
 		w.Logger.Error("the passwd-file cannot be used; what it said last holds", "file", w.Path, "error", err)
@@ -141,7 +141,7 @@ func (w *Watch) look(ctx context.Context) error {
 	file, info, err := Load(w.Path)
 	if err != nil {
 		var trouble *fs.PathError // of the disk, which may be over the next time
-		if info != nil && !errors.Is(err, errChanging) && !errors.As(err, &trouble) {
+		if info != nil && !errors.Is(err, ErrChanging) && !errors.As(err, &trouble) {
 			w.refused = info
 		}
 		return err
