@@ -29,6 +29,7 @@ func attempts(t *testing.T) []attempt {
 		}
 	}
 	curl, getmail, snail, java := peers.Need(t, "curl"), peers.Need(t, "getmail"), peers.Need(t, "s-nail"), peers.Need(t, "java")
+	sylpheed, claws, display := peers.Need(t, "sylpheed"), peers.Need(t, "claws-mail"), openDisplay(t)
 	const said = `\[AUTH\] wrong name or password`
 	class := jakartaMail.compiled(t)
 	return []attempt{
@@ -42,6 +43,12 @@ func attempts(t *testing.T) []attempt {
 		{program: "Ruby", code: 1, says: said, once: scripted("ruby", "collect.rb")},
 		{program: "Mail", code: 1, says: said, once: scripted("ruby", "mail.rb")},
 		{program: "Java", code: 1, says: said, once: func(t *testing.T, r run) result { return runJava(t, java, class, r) }},
+		{program: "Sylpheed", says: said, once: func(t *testing.T, r run) result {
+			return result{output: runSylpheed(t, display, sylpheed, r)}
+		}},
+		{program: "Claws Mail", says: said, once: func(t *testing.T, r run) result {
+			return result{output: runClaws(t, display, claws, r)}
+		}},
 	}
 }
 
