@@ -72,16 +72,20 @@ func curlAndDelete(t *testing.T, curl string, r run) {
 var appPassword = regexp.MustCompile(`(?:[a-z2-9]{4}-){7}[a-z2-9]{4}`)
 
 // equip gives each program a device of the user with a password of its own.
-func (o *office) equip(t *testing.T, user string, programs []*collector) {
+func (o *office) equip(t *testing.T, user, tls string, programs []*collector) {
 	t.Helper()
+	address := o.POP3S
+	if tls == "stls" {
+		address = o.POP3
+	}
 	for _, p := range programs {
 		password := appPassword.FindString(o.run(t, "", "device", "add", user, p.name))
 		if password == "" {
 			t.Fatalf("no password was shown for %s", p.name)
 		}
-		_, port, _ := strings.Cut(o.POP3S, ":")
+		_, port, _ := strings.Cut(address, ":")
 		p.r = run{home: newDir(t), out: newDir(t), remove: true,
-			account: account{user: user, password: password, tls: "implicit", port: port, ca: o.CAFile}}
+			account: account{user: user, password: password, tls: tls, port: port, ca: o.CAFile}}
 	}
 }
 
@@ -97,7 +101,7 @@ func TestDevicesOneAfterAnother(t *testing.T) {
 	// Each order has another one last.
 	for turn := range programs {
 		if turn == 0 {
-			o.equip(t, user, programs)
+			o.equip(t, user, "implicit", programs)
 			o.run(t, "", "device", "main", user, "refused")
 		}
 		for _, l := range letters {
@@ -129,7 +133,7 @@ func TestDevicesInterleaved(t *testing.T) {
 	o := openOffice(t)
 	user := "ana@example.org"
 	main := o.add(t, user, "implicit")
-	o.equip(t, user, programs)
+	o.equip(t, user, "implicit", programs)
 	letters := deviceLetters()
 	var wg sync.WaitGroup
 	for _, p := range programs {

@@ -4,8 +4,10 @@
 package interop
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"restante.example/internal/peers"
@@ -18,6 +20,8 @@ type attempt struct {
 	// code is how it ends, and says is in what it tells the person.
 	code int
 	says string
+	// tries is how often it tries the password; 0 means once.
+	tries int
 }
 
 // attempts are the programs that have no place in TestRefusalsAreUnderstood.
@@ -29,6 +33,7 @@ func attempts(t *testing.T) []attempt {
 		}
 	}
 	curl, getmail, snail, java := peers.Need(t, "curl"), peers.Need(t, "getmail"), peers.Need(t, "s-nail"), peers.Need(t, "java")
+	thunderbird := peers.Need(t, "thunderbird")
 	sylpheed, claws, display := peers.Need(t, "sylpheed"), peers.Need(t, "claws-mail"), openDisplay(t)
 	const said = `\[AUTH\] wrong name or password`
 	class := jakartaMail.compiled(t)
@@ -43,6 +48,9 @@ func attempts(t *testing.T) []attempt {
 		{program: "Ruby", code: 1, says: said, once: scripted("ruby", "collect.rb")},
 		{program: "Mail", code: 1, says: said, once: scripted("ruby", "mail.rb")},
 		{program: "Java", code: 1, says: said, once: func(t *testing.T, r run) result { return runJava(t, java, class, r) }},
+		{program: "Thunderbird", code: 1, tries: 3, says: "Login to server localhost with username ana@example.org failed", once: func(t *testing.T, r run) result {
+			return runThunderbird(t, thunderbird, r)
+		}},
 		{program: "Sylpheed", says: said, once: func(t *testing.T, r run) result {
 			return result{output: runSylpheed(t, display, sylpheed, r)}
 		}},
@@ -67,6 +75,9 @@ func TestWrongPasswordIsSaid(t *testing.T) {
 			got := p.once(t, r)
 			if got.code != p.code || !regexp.MustCompile(p.says).MatchString(got.output) {
 				t.Errorf("exit code %d\n%s", got.code, got.output)
+			}
+			if n := strings.Count(o.log.String(), `"msg":"sign-in refused"`); n != cmp.Or(p.tries, 1) {
+				t.Errorf("the server refused %d sign-ins\n%s", n, o.log)
 			}
 			same(t, "on the server", o.held(t, right.user), []string{wire(right.user, corpus()[0].text)})
 		})
