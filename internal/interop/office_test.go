@@ -76,10 +76,11 @@ type office struct {
 	data string
 	log  *logBuffer
 	// Where it listens, from its ready file.
-	POP3   string
-	POP3S  string
-	LMTP   string
-	CAFile string `json:"ca_file"`
+	POP3    string
+	POP3S   string
+	LMTP    string
+	Metrics string
+	CAFile  string `json:"ca_file"`
 
 	process *os.Process // nil once it has ended
 	ended   chan error
@@ -165,6 +166,14 @@ func (o *office) end(t *testing.T, by syscall.Signal) {
 		if err := process.Kill(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// signal sends restanted a signal that does not end it.
+func (o *office) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := o.process.Signal(s); err != nil {
+		t.Fatal(err)
 	}
 }
 

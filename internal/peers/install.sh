@@ -12,7 +12,7 @@ set -eu
 # Programs that live beside each other.
 packages="curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
 	postfix dovecot-pop3d dovecot-lmtpd openssl strace xfsprogs libpam-modules libsasl2-modules libc-bin
-	systemd gcc libc6-dev git
+	systemd gcc libc6-dev git prometheus
 	s-nail ruby ruby-mail ecj openjdk-17-jre-headless libmail-java libjakarta-mail-java
 	sylpheed claws-mail thunderbird xvfb nginx libnginx-mod-mail testssl.sh"
 
@@ -86,6 +86,10 @@ if [ -n "$missing" ]; then
 	update
 	# shellcheck disable=SC2086 # a list of words
 	apt-get install -qq -y --no-install-recommends $missing
+	# Its package would have it start with the machine.
+	case " $missing " in
+	*" prometheus "*) systemctl disable prometheus.service >/dev/null 2>&1 || true ;;
+	esac
 fi
 
 for server in $servers; do

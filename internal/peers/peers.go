@@ -34,6 +34,8 @@ func packageOf(program string) string {
 		return "postfix"
 	case "java":
 		return "openjdk-17-jre-headless"
+	case "promtool":
+		return "prometheus"
 	case "script":
 		return "bsdutils"
 	case "systemd-analyze":
