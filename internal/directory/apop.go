@@ -94,10 +94,12 @@ func (d *Directory) APOP(ctx context.Context, a maildrop.Attempt) ([]maildrop.AP
 // The old one opens nothing any more.
 func (d *Directory) SetAPOP(ctx context.Context, name string, secret sasl.Secret) error {
 	var seal cipher.AEAD
+	var prepared string // both sides compute with this form. RFC 6856 section 2.2
 	if secret != "" {
 		if err := checkPassword(string(secret)); err != nil {
 			return err
 		}
+		prepared, _ = preparePassword(string(secret)) // checked above
 		var err error
 		if seal, err = d.apopSeal(true); err != nil {
 			return err
@@ -114,7 +116,7 @@ func (d *Directory) SetAPOP(ctx context.Context, name string, secret sasl.Secret
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO apop (user, sealed) VALUES (?, ?)",
-			u.ID, seal.Seal(nil, nil, []byte(secret), []byte(u.ID)))
+			u.ID, seal.Seal(nil, nil, []byte(prepared), []byte(u.ID)))
 		return err
 	})
 }

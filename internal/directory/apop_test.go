@@ -27,6 +27,16 @@ func secretOf(t *testing.T, d *Directory, name string) string {
 	return string(list[0].Secret)
 }
 
+// Both sides compute with the secret in one form. RFC 6856 section 2.2.
+func TestAPOPSecretIsPrepared(t *testing.T) {
+	d := open(t, nil)
+	add(t, d, "ana", "p")
+	must(t, d.SetAPOP(context.Background(), "ana", "contrasen\u0303a"))
+	if got := secretOf(t, d, "ana"); got != "contraseña" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestAPOP(t *testing.T) {
 	ctx := context.Background()
 	file := filepath.Join(t.TempDir(), "users.db")

@@ -68,6 +68,9 @@ func (d *Directory) signInByHelper(ctx context.Context, helper Helper, s *snapsh
 		}
 		return u.principal(of), nil
 	}
+	if _, ok := preparePassword(typed); !ok { // RFC 6856 section 2.2
+		return maildrop.Principal{}, maildrop.ErrCredentials
+	}
 	if u != nil && d.memory.has(d.memory.digest(u.ID, typed), u.Generation) {
 		return u.signedIn()
 	}

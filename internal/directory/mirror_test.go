@@ -344,3 +344,19 @@ func BenchmarkMirrorOneOfMany(b *testing.B) {
 		mirror(b, d, list...)
 	}
 }
+
+// Other programs hash what was typed as it is, in whatever form of Unicode; but
+// what is no UTF-8, or cannot be a password, is nobody's there either, and is not
+// taken for another such that was right. RFC 6856 section 2.2.
+func TestPasswordsOfOthersAreUTF8(t *testing.T) {
+	d := open(t, nil)
+	mirror(t, d, line("ana", "{PLAIN}contrasen\u0303a"), line("bea", "{PLAIN}contrase\xf1a"), line("carla", "{PLAIN}a\x07ñ"))
+	must(t, signIn(d, "ana", "contrasen\u0303a"))
+	for _, name := range []string{"ana", "bea", "carla"} {
+		for _, password := range []string{"contrase\xf1a", "a\x07ñ", "\xff", "", strings.Repeat("x", 2000)} {
+			if err := signIn(d, name, password); !errors.Is(err, maildrop.ErrCredentials) {
+				t.Errorf("%s, %.20q: %v", name, password, err)
+			}
+		}
+	}
+}

@@ -86,7 +86,7 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 		password = "" // which is nobody's; the work stays the same
 	}
 	typed := password
-	password, _ = preparePassword(typed) // "" where it cannot be
+	password, _ = preparePassword(typed) // "" where it cannot be, and nobody's either
 	d.opts.Refresh(ctx)
 	for range 3 {
 		s, err := d.snapshot()
@@ -160,15 +160,15 @@ func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, pas
 		stored = of.hash
 	}
 	digest := d.memory.digest(id, password)
-	if d.memory.has(digest, generation) {
+	if password != "" && d.memory.has(digest, generation) {
 		return true, nil
 	}
 	right, err := d.verify(ctx, stored, password)
-	if err == nil && !right && typed != password && of != nil && of.outside != nil {
+	if err == nil && !right && password != "" && typed != password && of != nil && of.outside != nil {
 		// Other programs hash what was typed as it is.
 		right, err = d.verify(ctx, stored, typed)
 	}
-	if err != nil || !right || u == nil {
+	if err != nil || !right || u == nil || password == "" {
 		return false, err
 	}
 	// The generation is that of the hash that was verified: when the password
