@@ -6,7 +6,9 @@ package daemon
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Notifications for systemd, sd_notify(3).
@@ -14,9 +16,18 @@ const (
 	notifyReady     = "READY=1"
 	notifyReloading = "RELOADING=1"
 	notifyStopping  = "STOPPING=1"
+	notifyWatchdog  = "WATCHDOG=1"
 )
 
-// notify tells the service manager a state; without one (the environment has no
+// notifyStatus is what `systemctl status` shows, one line.
+func notifyStatus(text string) string { return "STATUS=" + text }
+
+// notifyExtend asks for time beyond what the unit gives to a start or a stop.
+func notifyExtend(d time.Duration) string {
+	return "EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10)
+}
+
+// notify tells the service manager states, a line each; without one (the environment has no
 // NOTIFY_SOCKET) it does nothing. A name that begins with "@" is abstract.
 func notify(getenv func(string) string, state string) error {
 	name := getenv("NOTIFY_SOCKET")

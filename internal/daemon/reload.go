@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"restante.example/internal/config"
@@ -96,11 +97,11 @@ func (s *Server) reload(o *RunOptions) {
 	} else {
 		s.log.Info("configuration re-read", "file", s.config.Load().File)
 	}
-	s.tell(o, notifyReady)
+	s.tell(o, notifyReady, s.statusLine())
 }
 
-func (s *Server) tell(o *RunOptions, state string) {
-	if err := notify(o.Getenv, state); err != nil {
+func (s *Server) tell(o *RunOptions, states ...string) {
+	if err := notify(o.Getenv, strings.Join(states, "\n")); err != nil {
 		s.log.Warn("the service manager does not listen", "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"restante.example/internal/config"
 )
@@ -31,7 +32,7 @@ type RunOptions struct {
 
 // Run is the life of a server. It returns when the server has ended.
 func Run(ctx context.Context, c *config.Config, o RunOptions) error {
-	s, err := Open(ctx, c, o.Log, o.Version)
+	s, err := openPatiently(ctx, c, &o)
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,12 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 	defer now()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, hurry) }()
-	s.tell(&o, notifyReady)
+	s.tell(&o, notifyReady, s.statusLine())
+	if every := watchdogEvery(o.Getenv); every > 0 {
+		watching, unwatch := context.WithCancel(context.Background())
+		defer unwatch()
+		go s.watch(watching, &o, every)
+	}
 	for {
 		select {
 		case err := <-ended:
@@ -58,7 +64,8 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 			case sig == syscall.SIGHUP:
 			case ctx.Err() == nil:
 				s.log.Info("stopping; once more to stop at once", "signal", sig.String())
-				s.tell(&o, notifyStopping)
+				s.tell(&o, notifyStopping, notifyStatus("waiting for sessions to end"),
+					notifyExtend(time.Duration(s.config.Load().Timeouts.Drain)+stopSlack))
 				stop()
 			default:
 				now()

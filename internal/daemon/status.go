@@ -103,6 +103,7 @@ func (s *Server) trace(ctx context.Context, a TraceArgs, _ io.Reader) (Nothing, 
 func (s *Server) serverOperations(m control.Mux) {
 	control.Handle(m, OpStatus, s.status)
 	control.Handle(m, OpTrace, s.trace)
+	control.Handle(m, OpAlive, s.alive)
 	control.Handle(m, OpSessions, s.listSessions)
 	control.Handle(m, OpKick, s.kick)
 	control.Handle(m, OpLogLevel, s.logLevel)
