@@ -12,7 +12,7 @@
 //	})
 //	err := server.ServeTLS(listener) // POP3S, port 995
 //
-// It implements RFC 1939 (without APOP), 2449, 2595 and 8314, 3206 and 5034
+// It implements RFC 1939 (without APOP), 2449, 2595 and 8314, 3206, 6856 and 5034
 // with PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS. Its defaults are
 // the safe ones: passwords in clear text only from the machine itself, limits
 // and deadlines on everything that a client can make it do or wait for.
