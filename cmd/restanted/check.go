@@ -25,8 +25,8 @@ type checkCommand struct{ place }
 
 // Help is shown below the flags.
 func (checkCommand) Help() string {
-	return `Every mistake in the file is shown with its line; then the certificate, the data directory and the trees
-of mail are tried as the user that the server runs as. Run it as root to try as that user.
+	return `Every mistake in the file is shown with its line; then the certificate, the data directory, the trees
+of mail, the passwd-file and the helper are tried as the user that the server runs as. Run it as root to try as that user.
 
 Example: restanted check-config --config /etc/restante/restanted.toml`
 }

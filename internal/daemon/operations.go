@@ -169,6 +169,10 @@ func (o *Office) userOperations(m control.Mux) {
 		}
 		defer unlock()
 		u, err := o.directory.Get(ctx, a.Name)
+		if errors.Is(err, maildrop.ErrNoUser) { // it may be one who was in the passwd-file
+			id, err := o.directory.Remove(ctx, a.Name)
+			return UserInfo{Name: a.Name, ID: id}, refusal(err)
+		}
 		if err != nil {
 			return UserInfo{}, refusal(err)
 		}

@@ -166,9 +166,22 @@ func TestGoneAndBack(t *testing.T) {
 	if devices, _, err := d.ListDevices(ctx, "ana@a.org"); err != nil || len(devices) != 1 {
 		t.Errorf("%v, %v", devices, err)
 	}
-	// Who gets the name here while it is free is somebody else.
+	// Who is forgotten while gone comes back as somebody else.
 	mirror(t, d, line("bea", sum))
-	if own := add(t, d, "ana@a.org", "own"); own.ID == ana.ID {
+	if id, err := d.Remove(ctx, "Ana@a.org"); err != nil || id != ana.ID {
+		t.Errorf("%s, %v", id, err)
+	}
+	if _, err := d.Remove(ctx, "ana@a.org"); !errors.Is(err, maildrop.ErrNoUser) {
+		t.Errorf("twice: %v", err)
+	}
+	mirror(t, d, line("bea", sum), line("ana@a.org", sum))
+	other, err := d.Get(ctx, "ana@a.org")
+	if err != nil || other.ID == ana.ID {
+		t.Errorf("%+v, %v", other, err)
+	}
+	// And so is who gets the name here while it is free.
+	mirror(t, d, line("bea", sum))
+	if own := add(t, d, "ana@a.org", "own"); own.ID == ana.ID || own.ID == other.ID {
 		t.Error("another user has the old id")
 	}
 }

@@ -225,12 +225,21 @@ func (d *Directory) SetDisabled(ctx context.Context, name string, disabled bool)
 
 // Remove removes a user, its credentials, and what aliases and catch-alls lead
 // to it. Its mail is not touched; a user of the same name that is added later
-// gets another maildrop. It returns the id of the one it was.
+// gets another maildrop. It returns the id of the one it was, who may also be one
+// whom the passwd-file does not list any more.
 func (d *Directory) Remove(ctx context.Context, name string) (maildrop.ID, error) {
 	var id maildrop.ID
-	err := d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
+	err := d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
+		u, err := s.find(name)
+		if errors.Is(err, maildrop.ErrNoUser) {
+			clean, _ := CleanName(name) // find has done so
+			u = s.absent[clean]
+		}
+		if u == nil {
+			return err
+		}
 		id = u.ID
-		if u.Source == SourcePasswdFile && d.sources.Load().PasswdFile != "" {
+		if u.Source == SourcePasswdFile && !u.outside.absent && d.sources.Load().PasswdFile != "" {
 			return fmt.Errorf("%q stands in the passwd-file: %w", u.Name, ErrElsewhere)
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM users WHERE id = ?", u.ID); err != nil {

@@ -10,7 +10,7 @@
 set -eu
 
 # Programs that live beside each other.
-packages="curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
+packages="libauthen-pam-perl util-linux curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
 	postfix dovecot-pop3d dovecot-lmtpd openssl strace xfsprogs libpam-modules libsasl2-modules libc-bin
 	systemd gcc libc6-dev git prometheus
 	s-nail ruby ruby-mail ecj openjdk-17-jre-headless libmail-java libjakarta-mail-java
