@@ -142,7 +142,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	d := openDesk(t, asking(nil))
 	i := d.Checker.(*introspection)
-	i.refuse.max = 5
+	i.good.max, i.refuse.max = 5, 5
 	token := d.Opaque(nil)
 	d.takes(t, token, tokenstest.Email)
 	for n := range 20 {

@@ -44,8 +44,7 @@ func onThisMachine(host string) bool {
 	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
-// newClient makes a client whose requests are bounded in time and size. It
-// follows no redirection: a secret or a token would go along.
+// newClient makes a client whose requests are bounded in time and size.
 func newClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Transport: &bounded{&http.Transport{
@@ -58,13 +57,13 @@ func newClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 			IdleConnTimeout:        90 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 		}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       timeout,
+		Timeout: timeout,
 	}
 }
 
 // bounded gives answers of the provider on only where they are what was asked
-// for, so that no code behind it has to read anything else.
+// for, so that no code behind it has to read anything else. So no redirection is
+// followed either: a token would go along.
 type bounded struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.

@@ -49,6 +49,7 @@ func TestSignedTokensAreTaken(t *testing.T) {
 
 func TestSignedTokensAreRefused(t *testing.T) {
 	d := openDesk(t, func(o *Options) { o.Scopes = []string{"mail", "pop"} })
+	encrypting := d.Encrypting("EdDSA")
 	good := said{"scope": "openid pop mail"}
 	with := func(c said) said {
 		all := maps.Clone(good)
@@ -115,6 +116,7 @@ func TestSignedTokensAreRefused(t *testing.T) {
 		"key in the token":     {stranger.Sign(stranger.Key("ES256"), header(said{"kid": nil, "jwk": stranger.Key("ES256").Public()}), with(said{"iss": d.Issuer})), "not by the key"},
 		"address of keys":      {stranger.Sign(stranger.Key("ES256"), header(said{"jku": stranger.Issuer + tokenstest.KeysPath}), with(said{"iss": d.Issuer})), "not by the key"},
 		"key of another kind":  {d.Sign(rsa, header(said{"alg": "RS256"}), good), "no such key"},
+		"key to encrypt with":  {d.Sign(encrypting, said{"alg": "EdDSA", "kid": encrypting.ID}, good), "no such key"},
 		"key not known":        {d.Sign(k, header(said{"kid": "who"}), good), "no such key"},
 		"RS256 by a PS key":    {d.Sign(rsa, header(said{"alg": "RS256", "kid": d.Key("PS256").ID}), good), "no such key"},
 		"sign-out":             {d.Sign(k, header(said{"typ": "logout+jwt"}), good), "for other things"},

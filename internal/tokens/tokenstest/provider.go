@@ -68,7 +68,9 @@ type Provider struct {
 // Key is a key to sign with, by its algorithm.
 type Key struct {
 	ID, Algorithm string
-	signer        crypto.Signer
+	// Use is "sig", or "enc" for a key that is meant to encrypt with.
+	Use    string
+	signer crypto.Signer
 }
 
 // New starts a provider with a key for each of RS256, PS256, ES256 and EdDSA.
@@ -130,9 +132,23 @@ func (p *Provider) Rotate() {
 		{Algorithm: "EdDSA", signer: ed},
 	} {
 		p.made++
-		k.ID = fmt.Sprintf("key-%d", p.made)
+		k.ID, k.Use = fmt.Sprintf("key-%d", p.made), "sig"
 		p.keys = append(p.keys, k)
 	}
+}
+
+// Encrypting lets the present key for an algorithm be for something else than
+// signatures, and returns it.
+func (p *Provider) Encrypting(algorithm string) Key {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.keys {
+		if p.keys[i].Algorithm == algorithm {
+			p.keys[i].Use = "enc"
+			return p.keys[i]
+		}
+	}
+	panic("there is no key for " + algorithm)
 }
 
 // Rename gives the present key for an algorithm another name, and returns it.
@@ -233,7 +249,7 @@ func (k Key) sign(input []byte) []byte {
 // jwk is the public half of a key. RFC 7517, RFC 7518 section 6, RFC 8037.
 func (k Key) jwk() Claims {
 	text := base64.RawURLEncoding.EncodeToString
-	j := Claims{"alg": k.Algorithm, "use": "sig"}
+	j := Claims{"alg": k.Algorithm, "use": k.Use}
 	if k.ID != "" {
 		j["kid"] = k.ID
 	}
@@ -295,10 +311,9 @@ func (p *Provider) Answer(w http.ResponseWriter, r *http.Request) {
 		reply(w, Claims{"issuer": p.Issuer, "jwks_uri": p.Issuer + KeysPath, "introspection_endpoint": p.Issuer + IntrospectionPath,
 			"id_token_signing_alg_values_supported": []string{"RS256"}})
 	case KeysPath:
-		// Other keys are no hindrance: one to encrypt with, one of a kind that
-		// nobody knows, one with a shared secret.
-		list := []Claims{{"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"}, {"kty": "LATTICE", "kid": "new"},
-			{"kty": "oct", "kid": "shared", "k": "c2VjcmV0"}}
+		// Other keys are no hindrance: one of a kind that nobody knows, one with a
+		// shared secret.
+		list := []Claims{{"kty": "LATTICE", "kid": "new"}, {"kty": "oct", "kid": "shared", "k": "c2VjcmV0"}}
 		p.mu.Lock()
 		for _, k := range p.keys {
 			list = append(list, k.jwk())
