@@ -50,6 +50,16 @@ type Tokens struct {
 // On reports whether tokens are taken.
 func (t *Tokens) On() bool { return t.Issuer != "" || t.Introspection != "" }
 
+// offersTokens reports whether tokens are accepted anywhere.
+func (c *Config) offersTokens() bool {
+	offers := func(m Mechanisms) bool {
+		return slices.ContainsFunc(m.Accepted(), func(name string) bool { return name == "OAUTHBEARER" || name == "XOAUTH2" })
+	}
+	return offers(c.Mechanisms) || slices.ContainsFunc(c.Listening(), func(a Listener) bool {
+		return a.Service != ServiceLMTP && offers(a.Mechanisms.Over(c.Mechanisms))
+	})
+}
+
 // key is the setting that says how tokens are checked.
 func (t *Tokens) key() string {
 	if t.Introspection != "" {
@@ -67,6 +77,9 @@ func (l *loader) checkTokens() {
 	t := &l.config.Tokens
 	problem := func(key, format string, args ...any) { l.problem("tokens."+key, format, args...) }
 	if !t.On() {
+		if l.config.offersTokens() {
+			l.problem("mechanisms", "OAUTHBEARER or XOAUTH2 is on, and [tokens] names no provider to check a token with")
+		}
 		for key, set := range map[string]bool{"audience": len(t.Audience) > 0, "scopes": len(t.Scopes) > 0, "client_id": t.ClientID != "",
 			"client_secret_file": t.ClientSecretFile != "", "user_claim": t.UserClaim != "", "algorithms": len(t.Algorithms) > 0} {
 			if set {
@@ -86,7 +99,7 @@ func (l *loader) checkTokens() {
 	if strings.Contains(t.Issuer, "/.well-known/") {
 		problem("issuer", "issuer is what stands before /.well-known/ in %q", t.Issuer)
 	}
-	if accepted := l.config.Mechanisms.Accepted(); !slices.Contains(accepted, "OAUTHBEARER") && !slices.Contains(accepted, "XOAUTH2") {
+	if !l.config.offersTokens() {
 		problem(t.key(), "[tokens] names a provider, and no way to sign in with a token is on; set OAUTHBEARER = \"on\" and XOAUTH2 = \"on\" under [mechanisms]")
 	}
 	l.checkWhoAsks()

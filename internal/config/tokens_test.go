@@ -53,8 +53,17 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s\nis answered with %v, want %q", text, err, want)
 		}
 	}
-	_, err := Load(write(t, "[tokens]\n"+issuer+"audience = [\"r\"]"), Flags{Data: "/d"}, noEnv)
-	if err == nil || !strings.Contains(err.Error(), "c.toml:2: [tokens] names a provider, and no way") {
-		t.Errorf("with no mechanism for tokens: %v", err)
+	provider := "[tokens]\n" + issuer + "audience = [\"r\"]\n"
+	listener := "[[listener]]\nservice = \"pop3s\"\naddress = \"127.0.0.1:9995\"\nmechanisms = { XOAUTH2 = \"on\" }\n"
+	for text, want := range map[string]string{
+		provider:            "c.toml:2: [tokens] names a provider, and no way",
+		on:                  "c.toml:1: OAUTHBEARER or XOAUTH2 is on, and [tokens] names no provider",
+		listener:            "OAUTHBEARER or XOAUTH2 is on, and [tokens] names no provider",
+		provider + listener: "",
+	} {
+		_, err := Load(write(t, text), Flags{Data: "/d"}, noEnv)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s\nis answered with %v, want %q", text, err, want)
+		}
 	}
 }
