@@ -108,8 +108,10 @@ func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 		t.Fatal(err)
 	}
 	writeFile(t, config, fmt.Sprintf("data = %q\nlog_format = \"json\"\nlog_level = \"debug\"\nhostname = \"localhost\"\n%s\n", data, more))
-	args := append([]string{"serve", "--config", config, "--ready-file", ready,
-		"--pop3", "127.0.0.1:0", "--pop3s", "127.0.0.1:0"}, flags...)
+	args := append([]string{"serve", "--config", config, "--ready-file", ready}, flags...)
+	if !strings.Contains(more, "[[listener]]") { // which flags would push aside
+		args = append(args, "--pop3", "127.0.0.1:0", "--pop3s", "127.0.0.1:0")
+	}
 	cmd := exec.Command(restanted, args...)
 	cmd.Stdout, cmd.Stderr = o.log, o.log
 	if err := cmd.Start(); err != nil {
@@ -233,8 +235,8 @@ func (o *office) held(t *testing.T, user string) []string {
 
 // session is the line that restanted logs of a session that has ended.
 type session struct {
-	Msg, User, TLS, Mechanism, End string
-	Retrieved, Top, Deleted, Left  int
+	Msg, User, Remote, TLS, Mechanism, End string
+	Retrieved, Top, Deleted, Left          int
 }
 
 // sessions returns the sessions of a user that have ended.

@@ -26,6 +26,9 @@ type program struct {
 	// remembers is true where it knows in a later run what it has collected and
 	// left on the server.
 	remembers bool
+	// front has something in front of the office that ends TLS, and returns the
+	// account as it is reached there; nil means that there is nothing.
+	front func(t *testing.T, o *office) func(a account) account
 	// collect runs it once and returns what it has newly filed.
 	collect func(t *testing.T, r run) []string
 }
@@ -53,11 +56,15 @@ func (p program) collects(t *testing.T) {
 		transports = []string{"none", "stls", "implicit"}
 	}
 	o := openOffice(t)
+	reached := func(a account) account { return a }
+	if p.front != nil {
+		reached = p.front(t, o)
+	}
 	var accounts []account
 	var users []string
 	for _, tls := range transports {
 		users = append(users, tls+"@example.org")
-		accounts = append(accounts, o.add(t, tls+"@example.org", tls))
+		accounts = append(accounts, reached(o.add(t, tls+"@example.org", tls)))
 	}
 	for _, l := range letters {
 		o.deliver(t, l.text, users...)
@@ -136,7 +143,7 @@ func (p program) checkSessions(t *testing.T, o *office, a account, what string, 
 		return false
 	})
 	for _, s := range list[from:] {
-		if (s.TLS == "") != (a.tls == "none") || s.End != "quit" {
+		if (s.TLS == "") != (a.tls == "none" || p.front != nil) || s.End != "quit" {
 			t.Errorf("%s: asked for %s, the server says %+v", what, a.tls, s)
 		}
 	}
