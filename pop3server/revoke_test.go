@@ -77,6 +77,32 @@ func TestEndCatchesWhoIsSigningIn(t *testing.T) {
 	c.want("+OK")
 }
 
+// A QUIT that is being committed is finished before End returns, and counts.
+func TestEndWaitsForQuit(t *testing.T) {
+	inTime(t, nil, func(t timed) {
+		busy := make(chan struct{}, 1)
+		opt := options(t.office)
+		opt.Store = storeOf(t.office, func(s maildrop.Snapshot) maildrop.Snapshot { return slowRemove{s, busy} })
+		t.server.Reconfigure(opt)
+		c := dial(t, t.server, "").signIn()
+		c.ask("DELE 1", "+OK")
+		c.send("QUIT")
+		words := c.lastWords()
+		time.Sleep(time.Second)
+		began := time.Now()
+		if n := t.server.End(func(pop3server.SessionInfo) bool { return true }); n != 1 {
+			t.Errorf("%d sessions were ended", n)
+		}
+		if waited := time.Since(began); waited < time.Minute {
+			t.Errorf("it returned after %v, before the commit was done", waited)
+		}
+		if got := <-words; got != "+OK bye\r\n" {
+			t.Errorf("the session was told %q", got)
+		}
+		t.holds(1)
+	})
+}
+
 // A view that is dropped ends its session at the next command.
 func TestRevokedByTheStore(t *testing.T) {
 	o := office(t, "a\n\n1\n")

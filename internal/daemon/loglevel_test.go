@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,21 +16,24 @@ import (
 func TestLogLevelForATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLog(io.Discard, &config.Config{LogLevel: "warn"})
-		configured := "warn"
+		var configured atomic.Value
+		configured.Store("warn")
 		is := func(want string, until bool) {
 			t.Helper()
 			if got, u := l.current(); got != want || (u != nil) != until {
 				t.Errorf("the level is %s until %v, want %s", got, u, want)
 			}
 		}
-		override := func(name string, d time.Duration) { l.override(name, d, func() string { return configured }) }
+		override := func(name string, d time.Duration) {
+			l.override(name, d, func() string { return configured.Load().(string) })
+		}
 		is("warn", false)
 
 		override("debug", 10*time.Minute)
 		time.Sleep(9 * time.Minute)
 		is("debug", true)
 		// What is configured meanwhile is what holds afterwards.
-		configured = "error"
+		configured.Store("error")
 		time.Sleep(2 * time.Minute)
 		is("error", false)
 

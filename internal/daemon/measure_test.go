@@ -197,13 +197,23 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("/readyz: %d\n%s, want %q to fail", status, body, check)
 		}
 	}
+	again()
+	m.get("/readyz")
 	// Nobody can write where a directory stands.
 	if err := os.MkdirAll(filepath.Join(m.conf.Data, probeName, "in the way"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	fails("store: cannot be written to")
+	fails("store: cannot be written to")
 	if err := os.RemoveAll(filepath.Join(m.conf.Data, probeName)); err != nil {
 		t.Fatal(err)
+	}
+	again()
+	m.get("/readyz")
+	for _, line := range []string{"the store is not ready", "the store is ready again"} {
+		if n := strings.Count(m.log.String(), line); n != 1 {
+			t.Errorf("the log says %d times that %s", n, line)
+		}
 	}
 
 	// A server that stops says so as long as something goes on.
@@ -233,7 +243,7 @@ func TestDirectoryIsNotReady(t *testing.T) {
 	if err := m.server.office.directory.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if status, body := m.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "\ndirectory: does not answer") ||
+	if status, body := m.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "\ndirectory: cannot look anybody up") ||
 		strings.Count(body, ": ok\n") != 4 {
 		t.Errorf("/readyz: %d\n%s", status, body)
 	}

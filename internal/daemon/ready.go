@@ -44,6 +44,7 @@ type probe struct {
 	at      time.Time
 	found   []metrics.Check
 	running chan struct{} // closed when the probe that runs has ended; nil when none does
+	said    [2]string     // what the log was told last of store and directory
 }
 
 // checks says whether the server can do its work: each check with what is wrong.
@@ -100,16 +101,25 @@ func (s *Server) probed() []metrics.Check {
 // ask tries store and directory.
 func (s *Server) ask() []metrics.Check {
 	list := []metrics.Check{{Name: checkStore}, {Name: checkDirectory}}
+	said := [2]string{}
 	if err := s.measuring.office.store.writable(); err != nil {
-		list[0].Problem = "cannot be written to; the log says why"
-		s.log.Warn("the store is not ready", "error", err)
+		list[0].Problem, said[0] = "cannot be written to; the log says why", err.Error()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), probePatience)
 	defer cancel()
 	if _, err := s.measuring.office.directory.Recipient(ctx, probeAddress); err != nil && !errors.Is(err, maildrop.ErrNoUser) {
-		list[1].Problem = "does not answer; the log says why"
-		s.log.Warn("the directory is not ready", "error", err)
+		list[1].Problem, said[1] = "cannot look anybody up; the log says why", err.Error()
 	}
+	for i, before := range s.measuring.probe.said { // one probe runs at a time
+		switch {
+		case said[i] == before:
+		case said[i] == "":
+			s.log.Info("the " + list[i].Name + " is ready again")
+		default:
+			s.log.Warn("the "+list[i].Name+" is not ready", "error", said[i])
+		}
+	}
+	s.measuring.probe.said = said
 	return list
 }
 

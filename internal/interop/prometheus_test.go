@@ -190,6 +190,17 @@ func TestPrometheus(t *testing.T) {
 		return err == nil && n == 1
 	})
 
+	page, err := http.Get("http://" + o.Metrics + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Body.Close()
+	lint := exec.CommandContext(t.Context(), peers.Need(t, "promtool"), "check", "metrics")
+	lint.Stdin = page.Body
+	if out, err := lint.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+
 	checkDashboard(t, p)
 	rules, err := os.ReadFile(filepath.Join(packaging, "restanted-alerts.yml"))
 	if err != nil {
