@@ -29,9 +29,16 @@ type visitor struct {
 	in *bufio.Reader
 }
 
-// call connects from an address of this machine and reads the greeting.
+// call connects from an address of this machine and reads the greeting. With an
+// address of another machine it does so as a proxy would for that one.
 func call(address, from string) (*visitor, error) {
-	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	d := net.Dialer{Timeout: patience}
+	header := ""
+	if strings.HasPrefix(from, "127.") {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	} else {
+		header = "PROXY TCP4 " + from + " 127.0.0.1 50000 110\r\n"
+	}
 	conn, err := d.Dial("tcp", address)
 	if err != nil {
 		return nil, err
@@ -40,7 +47,9 @@ func call(address, from string) (*visitor, error) {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
-	_, err = c.line()
+	if _, err = io.WriteString(c, header); err == nil {
+		_, err = c.line()
+	}
 	if err != nil {
 		_ = c.Close() // it was refused
 		return nil, err
@@ -90,10 +99,15 @@ func elsewhere() string {
 // as often. Both must always be served.
 func flooded(t *testing.T, o *office, flood func(ctx context.Context)) {
 	t.Helper()
+	floodedFor(t, o, "127.0.0.9", flood)
+}
+
+// floodedFor is flooded with the address that both come from.
+func floodedFor(t *testing.T, o *office, from string, flood func(ctx context.Context)) {
+	t.Helper()
 	const mine, there = "honest@example.org", "there@example.org"
 	o.add(t, mine, "none")
 	o.add(t, there, "none")
-	const from = "127.0.0.9"
 	if err := signIn(o.POP3, from, mine, password); err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,11 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -272,6 +274,39 @@ func TestFloodOfDeliveries(t *testing.T) {
 	if held := o.held(t, "ana@example.org"); len(held) != 0 {
 		t.Errorf("%d messages that were never sent to their end were stored", len(held))
 	}
+}
+
+// A thousand connections from one address, seen through a proxy since this machine's
+// own addresses have no limit each: twenty of them stay.
+func TestFloodFromOneAddress(t *testing.T) {
+	o := startOffice(t, peers.Dir(t), `[[listener]]
+service = "pop3"
+address = "127.0.0.1:0"
+proxies = ["127.0.0.1"]
+clear_text = "i-accept-that-passwords-travel-in-clear-text"
+`)
+	floodedFor(t, o, "192.0.2.9", func(ctx context.Context) {
+		list := crowd(ctx, 1000, func(int) *visitor {
+			c, err := call(o.POP3, "192.0.2.66")
+			if err != nil {
+				return nil // it was the longest idle one before it had heard the greeting
+			}
+			return c
+		})
+		defer hangUp(list)
+		stay := 0
+		for _, c := range list {
+			if err := c.SetDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Read(make([]byte, 512)); errors.Is(err, os.ErrDeadlineExceeded) {
+				stay++
+			}
+		}
+		if stay == 0 || stay > 20 {
+			t.Errorf("%d of %d connections from one address stay, want 20", stay, len(list))
+		}
+	})
 }
 
 // One user opens sessions without end: the others have theirs.
