@@ -30,10 +30,15 @@ func TestMpop(t *testing.T) {
 // runMpop runs mpop once.
 func runMpop(t *testing.T, mpop string, r run) result {
 	t.Helper()
+	// It refuses to send a password in clear text unless told how.
+	return runMpopWith(t, mpop, r, onOff(r.tls == "none", "user", "on"))
+}
+
+// runMpopWith runs mpop once, which signs in in a certain way.
+func runMpopWith(t *testing.T, mpop string, r run, auth string) result {
+	t.Helper()
 	writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
 	rc := filepath.Join(r.home, "mpoprc")
-	// It refuses to send a password in clear text unless told how.
-	auth := onOff(r.tls == "none", "user", "on")
 	writeFile(t, rc, fmt.Sprintf(`account default
 host localhost
 port %s

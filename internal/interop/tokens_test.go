@@ -239,3 +239,39 @@ func TestCurlWithTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestCollectorsWithTokens: mpop, which has both mechanisms, and restante. Each
+// has its token from a command, as it has a password.
+func TestCollectorsWithTokens(t *testing.T) {
+	t.Parallel()
+	mpop := peers.Need(t, "mpop")
+	p := tokenstest.New(t)
+	o, a := openTokenOffice(t, p, "")
+	a.password = p.Token("ES256", nil)
+	want := []string{wire(a.user, corpus()[0].text)}
+	for _, auth := range []string{"oauthbearer", "xoauth2"} {
+		r := run{account: a, home: newDir(t), out: newDir(t)}
+		runMpopWith(t, mpop, r, auth).must(t, 0)
+		same(t, "mpop, "+auth, readMaildir(t, r.out), []string{unix(a, want[0])})
+		r.password = p.Token("ES256", tokenstest.Claims{"aud": "webmail"})
+		runMpopWith(t, mpop, r, auth).must(t, 77) // EX_NOPERM
+	}
+	c := callerAt(t, newDir(t), a)
+	for i, flag := range c.flags {
+		if flag == "--password-file" {
+			c.flags[i], c.flags[i+1] = "--token-command", "cat "+c.flags[i+1]
+		}
+	}
+	destination, path := c.place("maildir", "letters")
+	inbox(t, path)
+	c.fetch(t, "--to", destination)
+	same(t, "restante", readMaildir(t, path), []string{unix(a, want[0])})
+	mechanisms := map[string]int{}
+	waitFor(t, "the ends of the sessions", func() bool { return len(o.sessions(t, a.user)) == 3 })
+	for _, s := range o.sessions(t, a.user) {
+		mechanisms[s.Mechanism]++
+	}
+	if mechanisms["OAUTHBEARER"] != 2 || mechanisms["XOAUTH2"] != 1 {
+		t.Errorf("the sessions: %v", mechanisms)
+	}
+}
