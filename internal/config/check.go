@@ -45,7 +45,7 @@ func (l *loader) complete(getenv func(string) string) {
 	}
 	for key, path := range map[string]*string{"data": &c.Data, "tls.cert_file": &c.TLS.CertFile, "tls.key_file": &c.TLS.KeyFile,
 		"tokens.client_secret_file": &c.Tokens.ClientSecretFile, "tokens.ca_file": &c.Tokens.CAFile,
-		"users.passwd_file": &c.Users.PasswdFile} {
+		"users.passwd_file": &c.Users.PasswdFile, "client_certificates.ca_file": &c.Clients.CAFile} {
 		*path = l.absolute(key, *path)
 	}
 	if c.Listen.LMTP == nil {
@@ -103,6 +103,7 @@ func (l *loader) check() {
 	l.checkListen()
 	l.checkMechanisms("mechanisms", c.Mechanisms, Mechanisms{})
 	l.checkTokens()
+	l.checkClients()
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		key := "tls.cert_file"
 		if c.TLS.CertFile == "" {

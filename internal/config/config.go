@@ -8,6 +8,8 @@ package config
 
 import (
 	"time"
+
+	"restante.example/internal/cert"
 )
 
 // Config is what the server does. The comment at each field is its
@@ -64,6 +66,8 @@ type Config struct {
 	Metrics   Metrics   `toml:"metrics"`
 
 	Tokens Tokens `toml:"tokens"`
+
+	Clients Clients `toml:"client_certificates"`
 
 	// Listeners are addresses with rules of their own, beside those of Listen.
 	Listeners []Listener `toml:"listener"`
@@ -209,6 +213,7 @@ func Default() *Config {
 			Drain:    Duration(20 * time.Second),
 		},
 		Mechanisms: defaultMechanisms(),
+		Clients:    Clients{Names: []string{cert.NameEmail}},
 		Delivery:   Delivery{Reserve: 64 << 20, MaxMessage: 1 << 30, Detail: "+", OverQuota: OverQuotaDefer},
 		Tokens:     defaultTokens(),
 		Users:      defaultUsers(),

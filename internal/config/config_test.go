@@ -216,7 +216,7 @@ func TestExample(t *testing.T) {
 	}
 	// With every setting in force it must say what the defaults say.
 	live := regexp.MustCompile(`(?m)^# ([A-Za-z_0-9-]+ = )`).ReplaceAllString(string(text), "$1")
-	for _, only := range []string{"data", "maildir", "lmtp", "cert_file", "key_file", "lmtp_group"} {
+	for _, only := range []string{"data", "maildir", "lmtp", "cert_file", "key_file", "ca_file", "lmtp_group"} {
 		live = regexp.MustCompile(`(?m)^`+only+` = .*`).ReplaceAllString(live, "")
 	}
 	c, err := Load(write(t, live), Flags{Data: "/d"}, noEnv)
@@ -226,6 +226,7 @@ func TestExample(t *testing.T) {
 	want := Default()
 	want.Data, want.Hostname, want.File = "/d", c.Hostname, c.File
 	want.Listen.LMTP, want.Listen.POP3 = []string{"unix:/d/lmtp.sock"}, []string{}
+	want.Clients.Fingerprints = map[string][]string{}
 	want.TraceUsers, want.Delivery.LocalDomains = []string{}, []string{}
 	want.Tokens.Audience, want.Tokens.Scopes, want.Tokens.Algorithms = []string{}, []string{}, []string{}
 	if !reflect.DeepEqual(c, want) {

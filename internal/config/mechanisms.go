@@ -86,6 +86,16 @@ func (m Mechanisms) Accepted() []string {
 	return on
 }
 
+// Accepts reports whether a way to sign in is accepted by any listener.
+func (c *Config) Accepts(name string) bool {
+	if slices.Contains(c.Mechanisms.Accepted(), name) {
+		return true
+	}
+	return slices.ContainsFunc(c.Listeners, func(a Listener) bool {
+		return a.Service != ServiceLMTP && slices.Contains(a.Mechanisms.Over(c.Mechanisms).Accepted(), name)
+	})
+}
+
 // defaultMechanisms are those of pop3server.
 func defaultMechanisms() Mechanisms {
 	return Mechanisms{

@@ -51,14 +51,7 @@ type Tokens struct {
 func (t *Tokens) On() bool { return t.Issuer != "" || t.Introspection != "" }
 
 // offersTokens reports whether tokens are accepted anywhere.
-func (c *Config) offersTokens() bool {
-	offers := func(m Mechanisms) bool {
-		return slices.ContainsFunc(m.Accepted(), func(name string) bool { return name == "OAUTHBEARER" || name == "XOAUTH2" })
-	}
-	return offers(c.Mechanisms) || slices.ContainsFunc(c.Listening(), func(a Listener) bool {
-		return a.Service != ServiceLMTP && offers(a.Mechanisms.Over(c.Mechanisms))
-	})
-}
+func (c *Config) offersTokens() bool { return c.Accepts("OAUTHBEARER") || c.Accepts("XOAUTH2") }
 
 // key is the setting that says how tokens are checked.
 func (t *Tokens) key() string {

@@ -80,14 +80,15 @@ func selfSigned(t *testing.T, name string) (file, fingerprint string) {
 	return filepath.Join(dir, "self-signed.key"), s.Fingerprint()
 }
 
-// clientCertificate makes a certificate for a client, which is its own authority.
-func clientCertificate(t *testing.T) (caFile string, pair tls.Certificate) {
+// clientCertificate makes a certificate for a client, which is its own authority,
+// with mail addresses in it.
+func clientCertificate(t *testing.T, addresses ...string) (caFile string, pair tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ana"},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ana"}, EmailAddresses: addresses,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -5,11 +5,9 @@ package daemon
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"time"
 
 	"restante.example/internal/cert"
@@ -22,7 +20,8 @@ import (
 // names, each read once, and the rules of each listener.
 type reception struct {
 	sources map[config.Certificate]*cert.Source
-	set     *cert.Set // of all listeners without a certificate of their own
+	set     *cert.Set     // of all listeners without a certificate of their own
+	clients *cert.Clients // whom certificates of clients sign in; nil for nobody
 	tls     *tls.Config
 	rules   map[string]pop3server.Rules // of listeners with rules of their own, by name
 	former  map[string]pop3server.Rules // those before, for who has come in by a listener that is gone now
@@ -51,6 +50,10 @@ func receive(c *config.Config, old *reception, log *slog.Logger) (*reception, er
 		old = &reception{}
 	}
 	r.former = old.rules
+	var err error
+	if r.clients, err = newClients(c); err != nil {
+		return nil, err
+	}
 	named := c.Certificates
 	if c.TLS.CertFile != "" {
 		named = append([]config.Certificate{{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}}, named...)
@@ -67,13 +70,13 @@ func receive(c *config.Config, old *reception, log *slog.Logger) (*reception, er
 		}
 	}
 	r.tls = cert.Config(r.set, pop3.ALPN)
+	r.ask(r.tls, c.Mechanisms)
 	for _, at := range c.Listeners {
 		if at.Service == LMTP {
 			continue
 		}
 		rules := pop3server.Rules{ClearText: clearText[at.ClearText], Mechanisms: policies(at.Mechanisms)}
-		var err error
-		if rules.TLSConfig, err = r.tlsOf(&at, old, log); err != nil {
+		if rules.TLSConfig, err = r.tlsOf(c, &at, old, log); err != nil {
 			return nil, err
 		}
 		r.rules[at.Name()] = rules
@@ -103,7 +106,7 @@ func (r *reception) load(files config.Certificate, old *reception, log *slog.Log
 
 // tlsOf returns the settings of TLS of a listener, or nil where they are those
 // of all.
-func (r *reception) tlsOf(at *config.Listener, old *reception, log *slog.Logger) (*tls.Config, error) {
+func (r *reception) tlsOf(c *config.Config, at *config.Listener, old *reception, log *slog.Logger) (*tls.Config, error) {
 	set := r.set
 	if at.CertFile != "" {
 		source, err := r.load(config.Certificate{CertFile: at.CertFile, KeyFile: at.KeyFile}, old, log)
@@ -116,7 +119,10 @@ func (r *reception) tlsOf(at *config.Listener, old *reception, log *slog.Logger)
 	if err := askForCertificates(settings, at); err != nil {
 		return nil, err
 	}
-	if set == r.set && settings.ClientAuth == tls.NoClientCert {
+	if at.ClientCertificates == "" {
+		r.ask(settings, at.Mechanisms.Over(c.Mechanisms))
+	}
+	if set == r.set && settings.ClientAuth == r.tls.ClientAuth && settings.ClientCAs == r.tls.ClientCAs {
 		return nil, nil
 	}
 	return settings, nil
@@ -143,13 +149,9 @@ func askForCertificates(settings *tls.Config, at *config.Listener) error {
 	default:
 		return nil
 	}
-	text, err := os.ReadFile(at.ClientCA)
-	if err != nil {
+	var err error
+	if settings.ClientCAs, err = readAuthorities(at.ClientCA); err != nil {
 		return fmt.Errorf("client_ca: %w", err)
-	}
-	settings.ClientCAs = x509.NewCertPool()
-	if !settings.ClientCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("client_ca: %s has no certificate in it; it is to hold those of the authorities, PEM", at.ClientCA)
 	}
 	return nil
 }

@@ -204,6 +204,8 @@ func (s *Server) pop3Options(c *config.Config, r *reception) *pop3server.Options
 		Mechanisms: policies(c.Mechanisms),
 		Tokens:     s.tokenChecker(),
 		Listeners:  r.listeners(),
+
+		Certificate: s.certificates(r),
 		Limits: pop3server.Limits{
 			Sessions:        unlimited(c.Limits.Sessions),
 			Unauthenticated: unlimited(c.Limits.Unauthenticated),
