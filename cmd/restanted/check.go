@@ -95,6 +95,11 @@ func (k *checker) readableKeys() {
 			k.problem("%s cannot be read by the server once it runs: a renewed certificate would be found only at a restart", name)
 		}
 	}
+	if name := k.conf.Clients.CAFile; name != "" && k.conf.Accepts("EXTERNAL") {
+		if err := unix.Access(name, unix.R_OK); err != nil {
+			k.problem("ca_file %s cannot be read by the server once it runs: %v", name, err)
+		}
+	}
 	for _, a := range k.conf.Listeners {
 		if a.ClientCA == "" {
 			continue
@@ -227,6 +232,7 @@ func (k *checker) users(ctx context.Context, p *place) {
 			}
 		}
 		k.say("%d users.", len(list))
+		k.mechanisms(list)
 		k.shadowed(list)
 		return nil
 	})

@@ -69,4 +69,20 @@ func (l *loader) checkWorkable() {
 		l.problem("mechanisms.EXTERNAL", "EXTERNAL is on, and no client certificate is believed: "+
 			"set ca_file or fingerprints under [client_certificates], or client_ca of a listener")
 	}
+	for key, m := range l.tablesOfMechanisms() {
+		for name, offer := range m.Offers() {
+			if strings.HasPrefix(name, "SCRAM-") && offer == OfferRequired && len(c.Users.Helper) > 0 {
+				l.problem(key+"."+name, "%s is required, and the helper under [users] can check passwords only: it has no keys for SCRAM", name)
+			}
+		}
+	}
+}
+
+// tablesOfMechanisms returns what is said of mechanisms, by the table.
+func (l *loader) tablesOfMechanisms() map[string]Mechanisms {
+	tables := map[string]Mechanisms{"mechanisms": l.config.Mechanisms}
+	for _, a := range l.config.Listeners {
+		tables[a.table+".mechanisms"] = a.Mechanisms
+	}
+	return tables
 }

@@ -52,7 +52,8 @@ func TestMechanismsThatCannotWork(t *testing.T) {
 		"EXTERNAL = \"off\"\n":    "",
 		"OAUTHBEARER = \"off\"\n": "",
 		"APOP = \"on\"\n":         "",
-		"EXTERNAL = \"on\"\n[client_certificates]\nca_file = \"x\"\n": "",
+		"EXTERNAL = \"on\"\n[client_certificates]\nca_file = \"x\"\n":       "",
+		"SCRAM-SHA-256-PLUS = \"required\"\n[users]\nhelper = [\"/bin/x\"]": `:2: SCRAM-SHA-256-PLUS is required, and the helper`,
 	} {
 		_, err := Load(write(t, "[mechanisms]\n"+text), Flags{Data: "/d"}, noEnv)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

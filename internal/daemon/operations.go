@@ -105,11 +105,14 @@ type UserInfo struct {
 	// or "helper".
 	Source string `json:"source,omitempty"`
 	// SCRAM and SCRAMSHA1 say for which hashes the password has SCRAM keys.
-	SCRAM     bool           `json:"scram"`
-	SCRAMSHA1 bool           `json:"scram_sha1"`
-	APOP      bool           `json:"apop"`
-	Created   time.Time      `json:"created"`
-	Quota     maildrop.Quota `json:"quota"`
+	SCRAM     bool `json:"scram"`
+	SCRAMSHA1 bool `json:"scram_sha1"`
+	// LacksSCRAM are the hashes for which a password in use has no keys, so that
+	// nobody can be offered SCRAM with them.
+	LacksSCRAM []string       `json:"lacks_scram,omitempty"`
+	APOP       bool           `json:"apop"`
+	Created    time.Time      `json:"created"`
+	Quota      maildrop.Quota `json:"quota"`
 	// Retention is missing where the user has no rules of its own.
 	Retention *UserRetention `json:"retention,omitempty"`
 	Maildir   string         `json:"maildir"`
@@ -149,7 +152,9 @@ func (o *Office) userOperations(m control.Mux) {
 		users, err := o.directory.List(ctx)
 		list := make([]UserInfo, 0, len(users))
 		for _, u := range users {
-			list = append(list, o.info(ctx, u))
+			i := o.info(ctx, u)
+			i.LacksSCRAM = o.directory.LacksSCRAM(u.Name)
+			list = append(list, i)
 		}
 		return list, err
 	})

@@ -150,3 +150,20 @@ func storeSCRAM(ctx context.Context, tx *sql.Tx, id maildrop.ID, view maildrop.V
 	}
 	return nil
 }
+
+// LacksSCRAM returns the hashes for which a password of an enabled user that is
+// in use has no keys.
+func (d *Directory) LacksSCRAM(name string) []string {
+	var list []string
+	s, err := d.snapshot()
+	if err != nil {
+		return nil
+	}
+	u := s.users[name]
+	for _, hash := range (Hashes{SHA256: true, SHA1: true}).names() {
+		if u != nil && u.Enabled && !u.hasKeys(hash) {
+			list = append(list, hash)
+		}
+	}
+	return list
+}

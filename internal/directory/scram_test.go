@@ -6,6 +6,7 @@ package directory
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 
 	"restante.example/maildrop"
@@ -52,6 +53,9 @@ func TestSCRAMOfBothHashes(t *testing.T) {
 	must(t, d.SetPassword(ctx, "ana", "three", Hashes{SHA256: true}))
 	if d.HasSCRAM("SHA-1") || !d.HasSCRAM("SHA-256") {
 		t.Error("SHA-1 is offered though a password has no keys")
+	}
+	if got := d.LacksSCRAM("ana"); !slices.Equal(got, []string{"SHA-1"}) {
+		t.Errorf("it lacks %v", got)
 	}
 	must(t, d.SetPassword(ctx, "ana", "four", Hashes{SHA1: true}))
 	if !d.HasSCRAM("SHA-1") || d.HasSCRAM("SHA-256") {
