@@ -205,6 +205,17 @@ func TestWhatTheFileSaysOfASignIn(t *testing.T) {
 			t.Errorf("from %q: %v, want %v", remote, err, want)
 		}
 	}
+	// What is remembered from inside is computed anew for those outside.
+	release := full(t, d)
+	ctx2, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := d.SignIn(ctx2, maildrop.Attempt{Name: "home", Remote: netip.MustParseAddr("10.1.2.3")}, "secret"); err != nil {
+		t.Errorf("not remembered inside: %v", err)
+	}
+	if _, err := d.SignIn(ctx2, maildrop.Attempt{Name: "home", Remote: netip.MustParseAddr("10.2.0.1")}, "secret"); !errors.Is(err, context.Canceled) {
+		t.Errorf("outside, without a slot for the hash: %v", err)
+	}
+	release()
 	if err := signIn(d, "barred", "secret"); !errors.Is(err, maildrop.ErrDisabled) {
 		t.Errorf("nologin: %v", err)
 	}
@@ -296,6 +307,24 @@ func TestBeforeTheFileWasRead(t *testing.T) {
 	}
 	if _, err := d.Recipient(ctx, "ana"); err != nil {
 		t.Errorf("mail without a file: %v", err)
+	}
+}
+
+// A hash of nothing lets nobody in, and what cannot be prepared is not taken for
+// what was remembered.
+func TestEmptyAndOddPasswords(t *testing.T) {
+	d := open(t, nil)
+	mirror(t, d, line("empty", "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk="), line("latin", "{PLAIN.HEX}6361f161")) // "ca\xf1a"
+	for _, name := range []string{"empty", "latin"} {
+		for _, password := range []string{"", "\xff", strings.Repeat("x", 2000), "\x00"} {
+			if err := signIn(d, name, password); !errors.Is(err, maildrop.ErrCredentials) {
+				t.Errorf("%s, %q: %v", name, password, err)
+			}
+		}
+	}
+	_ = signIn(d, "latin", "ca\xf1a") // whatever the answer is, it opens no door for others:
+	if err := signIn(d, "latin", "\xfe"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("another password that is no UTF-8: %v", err)
 	}
 }
 

@@ -109,7 +109,7 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			}
 			return u.principal(of), nil
 		}
-		right, err := d.check(ctx, s, u, name, password, typed)
+		right, err := d.check(ctx, s, u, name, password, typed, u.allows(a.Remote))
 		if err != nil {
 			return maildrop.Principal{}, err
 		}
@@ -126,7 +126,7 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			u = is
 		}
 		switch {
-		case !right || !u.allows(a.Remote):
+		case !right:
 			return maildrop.Principal{}, maildrop.ErrCredentials
 		case !u.opens(nil):
 			return maildrop.Principal{}, maildrop.ErrDisabled
@@ -145,8 +145,10 @@ func same(a, b *record) bool {
 }
 
 // check reports whether the password is the user's, who may be nil: then its
-// name chooses whose hash is computed in vain.
-func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, password, typed string) (bool, error) {
+// name chooses whose hash is computed in vain. It is from where the user may not
+// sign in that allowed is false: then nothing is right, and nothing answered
+// from memory, or the time would tell what is.
+func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, password, typed string, allowed bool) (bool, error) {
 	var id maildrop.ID
 	var generation int64
 	of := u
@@ -160,7 +162,7 @@ func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, pas
 		stored = of.hash
 	}
 	digest := d.memory.digest(id, password)
-	if password != "" && d.memory.has(digest, generation) {
+	if allowed && password != "" && d.memory.has(digest, generation) {
 		return true, nil
 	}
 	right, err := d.verify(ctx, stored, password)
@@ -168,7 +170,7 @@ func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, pas
 		// Other programs hash what was typed as it is.
 		right, err = d.verify(ctx, stored, typed)
 	}
-	if err != nil || !right || u == nil || password == "" {
+	if err != nil || !right || u == nil || password == "" || !allowed {
 		return false, err
 	}
 	// The generation is that of the hash that was verified: when the password

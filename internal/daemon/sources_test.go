@@ -1,0 +1,157 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"restante.example/internal/config"
+	"restante.example/maildrop"
+	"restante.example/sasl"
+)
+
+// sourcesTest is an office with a passwd-file.
+type sourcesTest struct {
+	*Office
+	t    *testing.T
+	file string
+	log  strings.Builder
+}
+
+func newSourcesTest(t *testing.T, maildir, users string) *sourcesTest {
+	t.Helper()
+	s := &sourcesTest{t: t, file: filepath.Join(t.TempDir(), "users")}
+	s.write(users, time.Hour)
+	c := testConfig(t, config.Flags{})
+	c.Maildir, c.Users.PasswdFile = maildir, s.file
+	if err := MakeData(c.Data); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if s.Office, err = OpenOffice(t.Context(), c, slog.New(slog.NewTextHandler(&s.log, nil))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// write writes lines of users, with "secret" as the password, as if that had
+// been some time ago.
+func (s *sourcesTest) write(users string, ago time.Duration) {
+	s.t.Helper()
+	var b strings.Builder
+	for _, name := range strings.Fields(users) {
+		fmt.Fprintf(&b, "%s:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n", name)
+	}
+	at := time.Now().Add(-ago)
+	if err := errors.Join(os.WriteFile(s.file, []byte(b.String()), 0o600), os.Chtimes(s.file, at, at)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// names returns who there is.
+func (s *sourcesTest) names() string {
+	s.t.Helper()
+	s.watch.Load().Look(s.t.Context())
+	users, err := s.directory.List(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var names []string
+	for _, u := range users {
+		names = append(names, u.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+// A file that has lost users may be half of one that is being written.
+func TestFileThatHasLostUsersIsLeftAlone(t *testing.T) {
+	s := newSourcesTest(t, "", "ana bea")
+	if got := s.names(); got != "ana bea" {
+		t.Fatalf("at first: %s", got)
+	}
+	s.write("ana", 0)
+	if got := s.names(); got != "ana bea" {
+		t.Errorf("at once: %s", got)
+	}
+	if _, err := s.directory.Recipient(t.Context(), "bea"); err != nil {
+		t.Errorf("mail for somebody who is missing for a moment: %v", err)
+	}
+	s.write("ana", settled+time.Second)
+	if got := s.names(); got != "ana" {
+		t.Errorf("later: %s", got)
+	}
+	if _, err := s.directory.Recipient(t.Context(), "bea"); !errors.Is(err, maildrop.ErrNoUser) {
+		t.Errorf("mail for somebody who is gone: %v", err)
+	}
+	s.write("ana cleo", 0) // nobody is missing
+	if got := s.names(); got != "ana cleo" {
+		t.Errorf("somebody new: %s", got)
+	}
+}
+
+// Who has no place for mail, or that of somebody else, is no user, and the log
+// says so.
+func TestUsersOfTheFileNeedAPlace(t *testing.T) {
+	dir := t.TempDir()
+	s := newSourcesTest(t, dir+"/{domain}/{local}", "ana@example.org bare")
+	if got := s.names(); got != "ana@example.org" {
+		t.Errorf("users: %s", got)
+	}
+	if log := s.log.String(); !strings.Contains(log, "user=bare") || !strings.Contains(log, "needs a domain") {
+		t.Errorf("the log: %s", log)
+	}
+}
+
+// The file changes while people sign in and a command adds users.
+func TestTwoWriters(t *testing.T) {
+	s := newSourcesTest(t, "", "ana bea")
+	var all sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := s.directory.SignIn(t.Context(), maildrop.Attempt{Name: "ana"}, "secret"); err != nil {
+					t.Errorf("ana: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		s.write(fmt.Sprintf("ana bea f%d", i), time.Hour+time.Duration(i)*time.Minute)
+		if got := s.names(); !strings.Contains(got, fmt.Sprintf("f%d", i)) {
+			t.Errorf("round %d: %s", i, got)
+		}
+		if _, err := s.addUser(t.Context(), UserArgs{Name: fmt.Sprintf("own%d", i), Password: string(sasl.Secret("x"))}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	all.Wait()
+	want := "ana bea f9"
+	for i := range 10 {
+		want += fmt.Sprintf(" own%d", i)
+	}
+	if got := s.names(); got != want {
+		t.Errorf("at the end: %s, want %s", got, want)
+	}
+}
