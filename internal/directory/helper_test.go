@@ -123,6 +123,19 @@ func TestUsersOfAHelper(t *testing.T) {
 	}
 }
 
+// A helper has no keys, so SCRAM cannot be offered, whoever else has some.
+func TestNoSCRAMBesideAHelper(t *testing.T) {
+	d := open(t, nil)
+	mirror(t, d, line("ana", theKey))
+	if !d.HasSCRAM("SHA-256") {
+		t.Error("not offered, and everybody has keys")
+	}
+	d.SetSources(Sources{PasswdFile: theFile, Helper: &asker{}})
+	if d.HasSCRAM("SHA-256") {
+		t.Error("offered to those whom only the helper knows")
+	}
+}
+
 // TestRememberedAnswer: for as long as the helper's operator says, and not
 // longer for being used.
 func TestRememberedAnswer(t *testing.T) {

@@ -75,7 +75,7 @@ type Watch struct {
 	mu      sync.Mutex
 	used    os.FileInfo // what is in force
 	again   time.Time   // when it is read once more, or zero
-	refused os.FileInfo // what cannot be used as it is
+	refused os.FileInfo // what cannot be used as it is, and is not read again
 	said    string      // the last trouble that was logged
 }
 
@@ -141,7 +141,7 @@ func (w *Watch) look(ctx context.Context) error {
 	file, info, err := Load(w.Path)
 	if err != nil {
 		var trouble *fs.PathError // of the disk, which may be over the next time
-		if info != nil && !errors.Is(err, ErrChanging) && !errors.As(err, &trouble) {
+		if info != nil && !errors.Is(err, ErrChanging) && !errors.As(err, &trouble) && w.now().Sub(info.ModTime()) >= settle {
 			w.refused = info
 		}
 		return err

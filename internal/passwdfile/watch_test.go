@@ -142,6 +142,30 @@ func TestWatchFindsTheSecondOfTwoChanges(t *testing.T) {
 	}
 }
 
+// What cannot be used is not read again and again, however large it is.
+func TestRefusedFileIsReadOnce(t *testing.T) {
+	w := newWatched(t)
+	write := func(text string, at time.Time) {
+		w.write(text)
+		if err := os.Chtimes(w.Path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := w.now.Add(-time.Hour)
+	write("ana:"+sum+"\n\x00\n", old)
+	if w.look() != 0 {
+		t.Fatal("used")
+	}
+	write("ana:"+sum+"\n#\n", old) // good, and not to be told from the other
+	if w.look() != 0 {
+		t.Error("a refused file was read again")
+	}
+	write("ana:"+sum+"\n#\n", old.Add(time.Minute))
+	if w.look() != 1 {
+		t.Error("a file that has changed was not read")
+	}
+}
+
 // What is no file of users is neither waited for nor read.
 func TestLoadRefuses(t *testing.T) {
 	dir := t.TempDir()
