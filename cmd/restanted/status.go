@@ -38,7 +38,7 @@ func (s *statusCommand) Run(ctx context.Context, c *console) error {
 	c.say("restanted %s, process %s, up for %s", st.Version, fmt.Sprint(st.PID), up)
 	c.say("data directory %s, certificate SHA-256 %s", st.Data, st.Fingerprint)
 	for _, l := range st.Listening {
-		fmt.Fprintf(c.out, "%-5s %s\n", l.Service, l.Address)
+		fmt.Fprintf(c.out, "%-7s %s\n", l.Service, l.Address)
 	}
 	c.say("%d users; %d connections, %d of them not signed in", st.Users, st.Connections, st.Unauthenticated)
 	c.say("since the start: %d sessions, %d messages retrieved, %d removed, %d connections without a sign-in",

@@ -109,7 +109,7 @@ func (c *console) showSettings(ctx context.Context, caller control.Caller, conf 
 	c.say("Settings for the mail program (POP3):")
 	for _, l := range st.Listening {
 		host, port, err := net.SplitHostPort(l.Address)
-		if err != nil || port == "0" || l.Service == daemon.LMTP {
+		if err != nil || port == "0" || l.Service != daemon.POP3 && l.Service != daemon.POP3S {
 			continue
 		}
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {

@@ -159,7 +159,6 @@ func TestMetrics(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	m := beginMeasured(t)
-	addUser(t, m.server, "ana")
 	if status, body := m.get("/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz: %d %s", status, body)
 	}
@@ -216,6 +215,7 @@ func TestReadiness(t *testing.T) {
 		}
 	}
 
+	addUser(t, m.server, "ana")
 	// A server that stops says so as long as something goes on.
 	lmtp := dial(t, m.ready.LMTP)
 	lmtp.say("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<ana@localhost>\r\nDATA\r\n")

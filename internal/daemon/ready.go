@@ -33,9 +33,9 @@ const (
 	// probePatience is how long they may take. A disk that hangs may never answer.
 	probePatience = 3 * time.Second
 	probeName     = ".probe"
-	// probeAddress is looked up to see that the directory answers; whether there
-	// is such a user does not matter.
-	probeAddress = "postmaster"
+	// probeUser is looked up to see that the directory answers; whether there is
+	// such a user does not matter.
+	probeUser = "postmaster"
 )
 
 // probe holds what the last one has found.
@@ -107,7 +107,7 @@ func (s *Server) ask() []metrics.Check {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), probePatience)
 	defer cancel()
-	if _, err := s.measuring.office.directory.Recipient(ctx, probeAddress); err != nil && !errors.Is(err, maildrop.ErrNoUser) {
+	if _, err := s.measuring.office.directory.Get(ctx, probeUser); err != nil && !errors.Is(err, maildrop.ErrNoUser) {
 		list[1].Problem, said[1] = "cannot look anybody up; the log says why", err.Error()
 	}
 	for i, before := range s.measuring.probe.said { // one probe runs at a time

@@ -107,7 +107,7 @@ func (s *Server) alive(ctx context.Context, _ Nothing, _ io.Reader) (Nothing, er
 	answered, users := make(chan struct{}), s.office.directory
 	go func() {
 		defer close(answered)
-		_, _ = users.Recipient(ctx, probeAddress) // any answer is one
+		_, _ = users.Recipient(ctx, probeUser) // any answer is one
 	}()
 	select {
 	case <-answered:
