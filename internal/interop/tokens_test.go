@@ -146,6 +146,15 @@ func TestTokens(t *testing.T) {
 					}
 				}
 			}
+			// As long as it may be, on one line and on two.
+			if name == "signed" {
+				for _, lines := range []int{1, 2} {
+					long := bearerMessages(a.user, make(tokenstest.Claims{"groups": strings.Repeat("g", 11_500)}))["XOAUTH2"]
+					if answer, _ := bearerSession(t, o, "XOAUTH2", long, lines); !strings.HasPrefix(answer, "+OK") || len(long) < 15<<10 {
+						t.Errorf("%d octets on %d lines: %q", len(long), lines, answer)
+					}
+				}
+			}
 			// Nobody named; somebody else named.
 			if answer, _ := bearerSession(t, o, "OAUTHBEARER", "n,,\x01auth=Bearer "+good+"\x01\x01", 1); !strings.HasPrefix(answer, "+OK") {
 				t.Errorf("with no name: %q", answer)
