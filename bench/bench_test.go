@@ -21,9 +21,9 @@ import (
 	"restante.example/internal/peers"
 )
 
-// TestMain lets this program be the inetd that it starts.
+// TestMain lets this program be the keeper that it starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == inetdCommand {
+	if len(os.Args) == 4 && os.Args[1] == keeperCommand {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())

@@ -84,7 +84,7 @@ func collectSteps(ctx context.Context, dir string, o options, z sizes) (*report.
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &collectBench{dir: dir, limit: o.limit, stock: newStock(filepath.Join(dir, "mail"), flat(messageSize))}
+	b := &collectBench{dir: dir, limit: o.collect, stock: newStock(filepath.Join(dir, "mail"), flat(messageSize))}
 	for _, s := range servers {
 		if s.Name == o.from {
 			b.source = s

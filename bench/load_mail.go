@@ -291,7 +291,7 @@ func runArrivals(t *trial, z sizes, in *instance, n int) error {
 			arrive = func() error { return lmtp.deliver(0, text) }
 		}
 		all := &total{}
-		for end := time.Now().Add(z.span); all.n < 2 || all.n < 100 && time.Now().Before(end); {
+		for end := time.Now().Add(z.span / 2); all.n < 2 || all.n < 100 && time.Now().Before(end); {
 			if err := arrive(); err != nil {
 				return err
 			}

@@ -76,65 +76,78 @@ func besideRow(useTLS bool, n int) report.Row {
 		Shows: []string{report.CPU, report.Wall, report.Tail}, Series: "A sign-in beside idle sessions, " + title, X: float64(n)}
 }
 
-// idleScenario opens more and more sessions.
-func idleScenario(z sizes, useTLS bool) scenario {
+// idleScenarios open more and more sessions. The most that are tried have a
+// scenario of their own, since it takes long.
+func idleScenarios(z sizes, useTLS bool) []scenario {
 	id, _ := way(useTLS)
-	s := scenario{id: "idle-" + id}
 	steps := z.idle
 	if useTLS {
 		steps = z.idleTLS
 	}
-	for _, n := range steps {
-		s.rows = append(s.rows, idleRow(useTLS, n))
-	}
-	for _, n := range steps {
-		s.rows = append(s.rows, besideRow(useTLS, n))
-	}
-	s.run = func(t *trial) error {
-		if useTLS && t.server.noTLS != "" {
-			for _, row := range s.rows {
-				t.cannot(row.ID, report.Impossible, t.server.noTLS)
-			}
-			return nil
+	var list []scenario
+	for _, some := range [][]int{steps[:len(steps)-1], steps[len(steps)-1:]} {
+		s := scenario{id: fmt.Sprintf("idle-%s-%d", id, slices.Max(some))}
+		for _, n := range some {
+			s.rows = append(s.rows, idleRow(useTLS, n))
 		}
-		most := slices.Max(steps)
-		in, err := t.start(crowd{n: most + 1})
+		for _, n := range some {
+			s.rows = append(s.rows, besideRow(useTLS, n))
+		}
+		s.run = func(t *trial) error {
+			if useTLS && t.server.noTLS != "" {
+				for _, row := range s.rows {
+					t.cannot(row.ID, report.Impossible, t.server.noTLS)
+				}
+				return nil
+			}
+			return runIdle(t, z, useTLS, some)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func runIdle(t *trial, z sizes, useTLS bool, steps []int) error {
+	most := slices.Max(steps)
+	in, err := t.start(crowd{n: most + 1})
+	if err != nil {
+		return err
+	}
+	i := &idlers{trial: t, in: in, useTLS: useTLS, rest: z.rest}
+	defer i.close()
+	if err := t.bench.letters.fill(in, most, 10, true); err != nil {
+		return err
+	}
+	// One sign-in, so that what is started once is not counted per session.
+	if err := session(t.ctx, in, most, useTLS); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	if i.before, _, err = memoryOf(in.pids, in.apart); err != nil {
+		return err
+	}
+	// A few, to see what one takes.
+	if _, err := i.open(steps[0] / 20); err != nil {
+		return err
+	}
+	for _, n := range steps {
+		if reason := i.tooMany(n); reason != "" {
+			t.cannot(idleRow(useTLS, n).ID, report.NotRun, reason)
+			t.cannot(besideRow(useTLS, n).ID, report.NotRun, reason)
+			continue
+		}
+		values, err := i.open(n)
 		if err != nil {
 			return err
 		}
-		i := &idlers{trial: t, in: in, useTLS: useTLS, began: time.Now(), rest: z.rest}
-		defer i.close()
-		if err := t.bench.letters.fill(in, most, 10, true); err != nil {
+		t.add(idleRow(useTLS, n).ID, values)
+		beside, err := t.repeated(in, z.span/2, 1, func(int) error { return session(t.ctx, in, most, useTLS) })
+		if err != nil {
 			return err
 		}
-		// One sign-in, so that what is started once is not counted per session.
-		if err := session(t.ctx, in, most, useTLS); err != nil {
-			return err
-		}
-		time.Sleep(settle)
-		if i.before, _, err = memoryOf(in.pids, in.apart); err != nil {
-			return err
-		}
-		for _, n := range steps {
-			if reason := i.tooMany(n); reason != "" {
-				t.cannot(idleRow(useTLS, n).ID, report.NotRun, reason)
-				t.cannot(besideRow(useTLS, n).ID, report.NotRun, reason)
-				continue
-			}
-			values, err := i.open(n)
-			if err != nil {
-				return err
-			}
-			t.add(idleRow(useTLS, n).ID, values)
-			beside, err := t.repeated(in, z.span/2, 1, func(int) error { return session(t.ctx, in, most, useTLS) })
-			if err != nil {
-				return err
-			}
-			t.add(besideRow(useTLS, n).ID, beside)
-		}
-		return nil
+		t.add(besideRow(useTLS, n).ID, beside)
 	}
-	return s
+	return nil
 }
 
 // idlers are sessions that say nothing.
@@ -146,7 +159,7 @@ type idlers struct {
 	before    int64 // octets that the server took without them
 	after     int64
 	processes int
-	began     time.Time
+	spent     time.Duration // on signing in
 	rest      time.Duration
 }
 
@@ -158,6 +171,7 @@ func (i *idlers) open(n int) (map[string]float64, error) {
 			return nil, err
 		}
 	}
+	began := time.Now()
 	i.clients = append(i.clients, make([]*client, n-from)...)
 	err := inParallel(n-from, 4, func(k int) error {
 		c, err := signIn(i.trial.ctx, i.in, from+k, i.useTLS)
@@ -171,6 +185,7 @@ func (i *idlers) open(n int) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.spent += time.Since(began)
 	time.Sleep(i.rest)
 	i.after, i.processes, err = memoryOf(i.in.pids, i.in.apart)
 	if err != nil {
@@ -190,14 +205,15 @@ func (i *idlers) tooMany(n int) string {
 	if open == 0 {
 		return ""
 	}
+	end, _ := i.trial.ctx.Deadline()
 	times := float64(n) / float64(open)
 	switch {
 	case times*float64(i.after-i.before) > 0.6*float64(i.trial.bench.machine.memory):
 		return fmt.Sprintf("by what %s take it would need %.0f GB of memory", count(open), times*float64(i.after-i.before)/1e9)
 	case times*float64(i.processes) > 0.8*float64(i.trial.bench.machine.processes):
 		return fmt.Sprintf("by what %s take it would need %s processes", count(open), count(int(times*float64(i.processes))))
-	case times*time.Since(i.began).Seconds() > i.trial.bench.limit.Seconds():
-		return fmt.Sprintf("by what %s took they would not be signed in after %v", count(open), i.trial.bench.limit)
+	case (times-1)*i.spent.Seconds() > time.Until(end).Seconds():
+		return fmt.Sprintf("%s took %.1f s to sign in, so that these would not be done within %v", count(open), i.spent.Seconds(), i.trial.bench.limit)
 	}
 	return ""
 }
@@ -209,6 +225,9 @@ func (i *idlers) close() {
 		}
 	}
 }
+
+// comeLater is how long a client waits that is told to come later.
+const comeLater = time.Second
 
 func slowScenario(z sizes) scenario {
 	shows := []string{report.CPU, report.Wall, report.Memory, report.Refused}
@@ -246,7 +265,7 @@ func slowScenario(z sizes) scenario {
 						select {
 						case <-t.ctx.Done():
 							return t.ctx.Err()
-						case <-time.After(100 * time.Millisecond):
+						case <-time.After(comeLater):
 						}
 					}
 				})

@@ -53,8 +53,8 @@ const exitUsage = 64
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var err error
-	if len(args) == 3 && args[0] == inetdCommand {
-		err = runInetd(args[1], args[2])
+	if len(args) == 3 && args[0] == keeperCommand {
+		err = runKeeper(args[1], args[2])
 	} else {
 		err = runBench(ctx, args, stdout, stderr)
 	}
@@ -82,7 +82,8 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.StringVar(&o.only, "only", "", "scenarios whose names begin with one of these words, separated by commas")
 	flags.StringVar(&o.from, "from", "restanted", "with -side collect: the server to collect from")
 	flags.DurationVar(&o.patience, "patience", 8*time.Second, "a scenario on a program that takes longer is not repeated in further rounds")
-	flags.DurationVar(&o.limit, "limit", 45*time.Second, "a scenario on a program that takes longer is ended")
+	flags.DurationVar(&o.limit, "limit", time.Minute, "a scenario on a server that takes longer is ended")
+	flags.DurationVar(&o.collect, "collect-limit", 20*time.Second, "a program that collects for longer is ended")
 	flags.DurationVar(&o.within, "within", 0, "begin no round that would not be over by then; 0 is no bound")
 	flags.BoolVar(&o.quick, "quick", false, "one small round, to see that everything works: its figures mean nothing")
 	out := flags.String("out", filepath.Join("docs", "benchmarks"), "the folder of the pages")
@@ -181,6 +182,9 @@ func measure(ctx context.Context, dir string, o options, command string, keep fu
 	}
 	results.Made, results.Command, results.Machine = time.Now().UTC().Truncate(time.Second), command, m.lines
 	results.Patience, results.Limit = o.patience.Seconds(), o.limit.Seconds()
+	if o.side == "collect" {
+		results.Limit = o.collect.Seconds()
+	}
 	_, err = rounds(ctx, o, steps, func(samples []report.Sample, finished int) error {
 		results.Samples, results.Rounds = samples, finished
 		results.Took = time.Since(results.Made).Seconds()

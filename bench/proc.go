@@ -6,7 +6,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -63,6 +62,18 @@ func statFields(pid int) ([]string, error) {
 // tick is the unit of times in /proc on Linux.
 const tick = 10 * time.Millisecond
 
+// ticks adds up times as /proc has them.
+func ticks(fields []string) (sum time.Duration, err error) {
+	for _, f := range fields {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(n) * tick
+	}
+	return sum, nil
+}
+
 // cpuOf returns the processor time that processes and their descendants have
 // used. Of those that live it is exact; what the ended ones used is counted in
 // ticks by those who waited for them. The own time of a process in apart, which
@@ -78,18 +89,21 @@ func cpuOf(pids []int, apart int) (time.Duration, error) {
 		if err != nil {
 			continue // it has ended, and somebody has waited for it
 		}
-		for _, f := range fields[13:15] { // cutime, cstime
-			n, err := strconv.ParseInt(f, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum += time.Duration(n) * tick
+		ended, err := ticks(fields[13:15]) // cutime, cstime
+		if err != nil {
+			return 0, err
 		}
+		sum += ended
 		if pid == apart {
 			continue
 		}
 		own, err := clockOf(pid)
-		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ESRCH) {
+		if err != nil {
+			// It has ended since, or nobody has waited for it: then it still tells
+			// what it used in ticks.
+			own, err = ticks(fields[11:13]) // utime, stime
+		}
+		if err != nil {
 			return 0, err
 		}
 		sum += own

@@ -25,6 +25,7 @@ type options struct {
 	from     string
 	patience time.Duration
 	limit    time.Duration
+	collect  time.Duration
 	within   time.Duration
 	quick    bool
 }

@@ -31,13 +31,13 @@ type sizes struct {
 }
 
 var fullSizes = sizes{
-	span: time.Second, rest: 2 * time.Second, parallel: []int{1, 16, 64}, mixed: 1000, polls: []int{100, 1_000, 10_000, 100_000}, removed: 1000,
+	span: 800 * time.Millisecond, rest: 1200 * time.Millisecond, parallel: []int{1, 16, 64}, mixed: 1000, polls: []int{100, 1_000, 10_000, 100_000}, removed: 1000,
 	idle: []int{500, 2_000, 10_000}, idleTLS: []int{500, 2_000}, deliver: 16, slow: 500, near: 1000, far: 1000, again: 3000, looks: 4, many: 10_000,
 }
 
 var quickSizes = sizes{
 	span: 20 * time.Millisecond, rest: settle, parallel: []int{1, 4}, mixed: 20, polls: []int{10, 100}, removed: 20,
-	idle: []int{5, 10}, idleTLS: []int{5}, deliver: 4, slow: 5, near: 20, far: 20, again: 30, looks: 1, many: 40,
+	idle: []int{5, 10, 20}, idleTLS: []int{5, 10}, deliver: 4, slow: 5, near: 20, far: 20, again: 30, looks: 1, many: 40,
 }
 
 // way names a kind of connection in identifiers and in titles.
@@ -77,13 +77,13 @@ func serverSections(z sizes) (sections []report.Section, scenarios []scenario) {
 			"taking it in is not counted."}, pollScenarios(z)...)
 	add(report.Section{ID: "idle", Title: "Idle sessions", Growth: "sessions that are open",
 		Text: "So many users are signed in and say nothing. Memory is the proportional set size of all processes beyond what they took before, for each session. " +
-			"*Beside them*: one more user signs in again and again."}, idleScenario(z, false), idleScenario(z, true))
+			"*Beside them*: one more user signs in again and again."}, append(idleScenarios(z, false), idleScenarios(z, true)...)...)
 	add(report.Section{ID: "lmtp", Title: "Delivery by LMTP",
 		Text: "Messages of 4 KB, one after the other on each connection. Each is answered when its file and its name are flushed, by every server here " +
 			"(Dovecot with its default `mail_fsync = optimized`)."}, lmtpScenario(z))
 	add(report.Section{ID: "slow", Title: "Many sign-ins at once with slow hashes",
 		Text: fmt.Sprintf("%s users sign in in the same moment, for the first time since the server has started, and then once more. "+
-			"A client that is told to come later does so after a tenth of a second. CPU and time are for all of them until the last is in. "+
+			"A client that is told to come later does so after a second. CPU and time are for all of them until the last is in. "+
 			"restanted and Dovecot check argon2id (19 MiB, 2 passes), the others SHA-512 of crypt(3), which costs less.", count(z.slow))}, slowScenario(z))
 	return sections, scenarios
 }

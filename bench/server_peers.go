@@ -6,8 +6,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +15,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"restante.example/bench/report"
 	"restante.example/internal/peers"
@@ -71,13 +73,7 @@ func courier(id identity) (server, error) {
 		return s, err
 	}
 	s.start = func(ctx context.Context, dir string, users crowd) (*instance, error) {
-		t := &starter{}
-		var c *peers.CrowdServer
-		if err := t.try(func() { c = peers.CrowdCourier(t, id.crowd(users)) }); err != nil {
-			t.end()
-			return nil, err
-		}
-		return &instance{pop3: c.Addr, pop3s: c.TLSAddr, box: c.Box, uid: c.UID, pids: c.PIDs, stop: t.end}, nil
+		return startKeeper("courier", id.crowd(users))
 	}
 	return s, nil
 }
@@ -92,70 +88,76 @@ func popa3d(id identity) (server, error) {
 		return s, err
 	}
 	s.start = func(ctx context.Context, dir string, users crowd) (*instance, error) {
-		t := &starter{}
-		var c *peers.CrowdServer
-		var root, program string
-		if err := t.try(func() { c, root, program = peers.CrowdPopa3d(t, id.crowd(users)) }); err != nil {
-			t.end()
-			return nil, err
+		in, err := startKeeper("popa3d", id.crowd(users))
+		if err == nil {
+			in.mbox = true
 		}
-		address, cmd, err := startInetd(root, program)
-		if err != nil {
-			t.end()
-			return nil, err
-		}
-		return &instance{pop3: address, box: c.Box, mbox: true, uid: c.UID, pids: []int{cmd.Process.Pid}, apart: cmd.Process.Pid,
-			stop: func() { cmd.stop(); t.end() }}, nil
+		return in, err
 	}
 	return s, nil
 }
 
-// inetdCommand is the first argument of this program where it is an inetd, in a
-// process of its own so that what it starts can be told apart from the load.
-const inetdCommand = "inetd"
+// keeperCommand is the first argument of this program where it starts a server
+// of others and waits for its own input to end. What the server uses is counted
+// by the processes below this one: it takes in those whose parents have ended
+// without waiting for them, as Courier's with TLS do.
+const keeperCommand = "keeper"
 
-// inetd is one that runs, until its input ends.
-type inetd struct {
-	*exec.Cmd
-	in io.Closer
-}
-
-func startInetd(root, program string) (string, inetd, error) {
+func startKeeper(which string, users peers.Crowd) (*instance, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", inetd{}, err
+		return nil, err
 	}
-	d := inetd{Cmd: exec.Command(self, inetdCommand, root, program)}
-	d.Stderr = os.Stderr
-	if d.in, err = d.StdinPipe(); err != nil {
-		return "", d, err
-	}
-	out, err := d.StdoutPipe()
+	request, err := json.Marshal(users)
 	if err != nil {
-		return "", d, err
+		return nil, err
 	}
-	if err := d.Start(); err != nil {
-		return "", d, err
-	}
-	address, err := bufio.NewReader(out).ReadString('\n')
+	cmd := exec.Command(self, keeperCommand, which, string(request))
+	var said strings.Builder
+	cmd.Stderr = &said
+	hold, err := cmd.StdinPipe()
 	if err != nil {
-		d.stop()
-		return "", d, fmt.Errorf("inetd says nothing: %w", err)
+		return nil, err
 	}
-	return strings.TrimSpace(address), d, nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := func() {
+		_ = hold.Close()
+		_ = cmd.Wait()
+	}
+	var c peers.CrowdServer
+	if err := json.NewDecoder(out).Decode(&c); err != nil {
+		stop()
+		return nil, fmt.Errorf("starting %s: %.2000s", which, said.String())
+	}
+	return &instance{pop3: c.Addr, pop3s: c.TLSAddr, box: func(user int) string { return fmt.Sprintf(c.Box, user) }, uid: c.UID,
+		pids: []int{cmd.Process.Pid}, apart: cmd.Process.Pid, stop: stop}, nil
 }
 
-func (d inetd) stop() {
-	_ = d.in.Close()
-	_ = d.Wait()
-}
-
-// runInetd is the whole of that process.
-func runInetd(root, program string) error {
+// runKeeper is the whole of that process.
+func runKeeper(which, request string) error {
+	var users peers.Crowd
+	if err := json.Unmarshal([]byte(request), &users); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return err
+	}
 	t := &starter{}
 	defer t.end()
 	return t.try(func() {
-		fmt.Println(peers.Inetd(t, func() *exec.Cmd { return peers.InJail(root, program) }))
-		_, _ = io.Copy(io.Discard, os.Stdin) // until the benchmark lets go of it
+		start := peers.CrowdCourier
+		if which == "popa3d" {
+			start = peers.CrowdPopa3d
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(start(t, users)); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
 	})
 }

@@ -25,10 +25,7 @@ func Courier(t testing.TB, messages []string) *POP3Server {
 }
 
 // courier is a Courier that runs.
-type courier struct {
-	addr, tlsAddr string
-	pids          []int
-}
+type courier struct{ addr, tlsAddr string }
 
 // startCourier starts Courier in a jail, for so many connections at once.
 func startCourier(t testing.TB, j *jail, cert, key string, limit int) courier {
@@ -60,12 +57,10 @@ func startCourier(t testing.TB, j *jail, cert, key string, limit int) courier {
 	j.write(t, "/etc/courier/pop3d.pem", string(pair), 0o600)
 	give(t, j.path("/etc/courier/pop3d.pem"), courierID, courierID)
 
-	var c courier
-	started := func(d *daemon) { c.pids = append(c.pids, d.cmd.Process.Pid) }
-	started(start(t, func() bool {
+	start(t, func() bool {
 		_, err := os.Stat(j.path("/run/courier/authdaemon/socket"))
 		return err == nil
-	}, j.command(nil, authdaemon)))
+	}, j.command(nil, authdaemon))
 
 	env := []string{
 		"POP3_STARTTLS=YES", "POP3_TLS_REQUIRED=0", "COURIERTLS=" + tls, "TLS_CERTFILE=/etc/courier/pop3d.pem",
@@ -74,10 +69,8 @@ func startCourier(t testing.TB, j *jail, cert, key string, limit int) courier {
 	listen := func(args ...string) string {
 		port := Port(t)
 		options := []string{"-address=127.0.0.1", "-maxprocs=" + itoa(limit), "-maxperip=" + itoa(limit), "-nodnslookup", "-noidentlookup", itoa(port)}
-		started(launch(t, local(port), j.command(env, tcpd, append(options, args...)...)))
+		launch(t, local(port), j.command(env, tcpd, append(options, args...)...))
 		return local(port)
 	}
-	c.addr = listen(login, pop3d, "Maildir")
-	c.tlsAddr = listen(tls, "-server", "-tcpd", login, pop3d, "Maildir")
-	return c
+	return courier{listen(login, pop3d, "Maildir"), listen(tls, "-server", "-tcpd", login, pop3d, "Maildir")}
 }

@@ -29,12 +29,10 @@ type Crowd struct {
 type CrowdServer struct {
 	// Addr and TLSAddr are where it speaks POP3 and POP3S.
 	Addr, TLSAddr string
-	// Box returns where the mail of a user is to be put, as a Maildir or as an
-	// mbox file that belongs to UID.
-	Box func(user int) string
+	// Box is where the mail of a user is to be put, with %d in place of its
+	// number: a Maildir or an mbox file that belongs to UID.
+	Box string
 	UID int
-	// PIDs are its processes that no other of them has started.
-	PIDs []int
 }
 
 // CrowdCourier starts Courier with a crowd. It needs root.
@@ -51,27 +49,20 @@ func CrowdCourier(t testing.TB, crowd Crowd) *CrowdServer {
 		give(t, home, uid, gid)
 	}
 	c := startCourier(t, j, crowd.Cert, crowd.Key, 20_000)
-	return &CrowdServer{Addr: c.addr, TLSAddr: c.tlsAddr, UID: uid, PIDs: c.pids,
-		Box: func(user int) string { return j.path(fmt.Sprintf("/home/u%d/Maildir", user)) }}
+	return &CrowdServer{Addr: c.addr, TLSAddr: c.tlsAddr, UID: uid, Box: j.path("/home/u%d/Maildir")}
 }
 
-// CrowdPopa3d makes ready a popa3d with a crowd. It returns the command that
-// serves one connection: for Inetd, which the caller runs in a process of its
-// own. It needs root.
-func CrowdPopa3d(t testing.TB, crowd Crowd) (server *CrowdServer, root, program string) {
+// CrowdPopa3d starts popa3d with a crowd. It needs root.
+func CrowdPopa3d(t testing.TB, crowd Crowd) *CrowdServer {
 	t.Helper()
 	uid, gid := owner(t)
 	j := newJail(t, unpacked(t, "popa3d"), uid, gid)
 	j.admit(t, crowd, uid, gid)
-	program = "/usr/sbin/popa3d"
+	const program = "/usr/sbin/popa3d"
 	j.take(t, program)
 	j.usePAM(t, "popa3d")
-	return &CrowdServer{UID: uid, Box: func(user int) string { return j.path(fmt.Sprintf("/var/mail/u%d", user)) }}, j.root, program
-}
-
-// InJail returns a command that runs in a directory as its root.
-func InJail(root, program string, args ...string) *exec.Cmd {
-	return (&jail{root: root}).command(nil, program, args...)
+	address := inetd(t, func() *exec.Cmd { return j.command(nil, program) })
+	return &CrowdServer{Addr: address, UID: uid, Box: j.path("/var/mail/u%d")}
 }
 
 // admit adds a crowd to the users of a jail.

@@ -192,9 +192,9 @@ func (j *jail) command(env []string, path string, args ...string) *exec.Cmd {
 	}
 }
 
-// Inetd listens on a loopback port and runs a command for each connection, as
+// inetd listens on a loopback port and runs a command for each connection, as
 // inetd does, until the test ends. It returns its address.
-func Inetd(t testing.TB, command func() *exec.Cmd) string {
+func inetd(t testing.TB, command func() *exec.Cmd) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -20,7 +20,7 @@ func Popa3d(t testing.TB, messages []string) *POP3Server {
 	j.take(t, program)
 	j.usePAM(t, "popa3d")
 	left := mbox(t, j.path("/var/mail/"+theUser), messages, uid, gid)
-	address := Inetd(t, func() *exec.Cmd { return j.command(nil, program) })
+	address := inetd(t, func() *exec.Cmd { return j.command(nil, program) })
 	return &POP3Server{Addr: address, User: theUser, Password: thePassword, Left: left}
 }
 
@@ -43,7 +43,7 @@ func Mailutils(t testing.TB, messages []string) *POP3Server {
 		config := "/etc/" + mode + ".conf"
 		j.write(t, config, "tls-mode "+mode+";\n"+
 			"tls {\n ssl-certificate-file /etc/cert.pem;\n ssl-key-file /etc/key.pem;\n}\n", 0o644)
-		return Inetd(t, func() *exec.Cmd { return j.command(nil, program, "--inetd", "--config-file="+config) })
+		return inetd(t, func() *exec.Cmd { return j.command(nil, program, "--inetd", "--config-file="+config) })
 	}
 	return &POP3Server{
 		Addr: serve("ondemand"), TLSAddr: serve("connection"), CA: cert,
