@@ -17,7 +17,7 @@ func (r *Results) verdict(g Goal) (asked, found, met string) {
 		asked = fmt.Sprintf("%g times less than %s", g.Times, g.Against)
 	}
 	if len(own.Values) == 0 {
-		return asked, string(own.Outcome), "not measured"
+		return asked, r.outcome(own), "not measured"
 	}
 	mine := Median(own.Values)
 	if g.AtMost > 0 {
@@ -25,7 +25,7 @@ func (r *Results) verdict(g Goal) (asked, found, met string) {
 	}
 	theirs := r.Cell(g.Row, g.Against, g.Quantity)
 	if len(theirs.Values) == 0 {
-		return asked, fmt.Sprintf("%s %s; %s: %s", Number(mine), g.Quantity, g.Against, theirs.Outcome), "not measured"
+		return asked, fmt.Sprintf("%s %s; %s: %s", Number(mine), g.Quantity, g.Against, r.outcome(theirs)), "not measured"
 	}
 	other := Median(theirs.Values)
 	times := other / mine

@@ -100,7 +100,8 @@ func index(found []*Results) string {
 		"that of a collector is the most that one of its processes had.\n" +
 		"- Within a round every scenario runs on every program before the next one begins, and each round begins elsewhere.\n" +
 		"- *Not possible*: the program has nothing of the kind. *Not run*: it would take more than this machine has, or is not installed. " +
-		"*Too long*, *failed*: what the words say; such a cell never shows a number.\n" +
+		"*Over*: it was ended then. *Failed*: the reason is below the table.\n" +
+		"- –: less than the system counts, or gone at each look.\n" +
 		"- Servers and load are separate processes on loopback. All servers have the same ECDSA P-256 certificate and the same flushes.\n\n## Goals\n\n")
 	for _, r := range found {
 		b.WriteString(r.goals() + "\n")

@@ -67,11 +67,15 @@ func fileName(words string) string {
 func (r *Results) bars(s Section) []byte {
 	var panels []plot.Panel
 	quantity := s.Rows[0].Shows[0]
+	common := unit(s.Rows)
 	for _, row := range s.Rows {
 		p := plot.Panel{Title: row.Title}
+		if common == "" {
+			p.Title += ": " + row.Unit
+		}
 		for i, subject := range r.side(s.Side) {
 			c := r.Cell(row.ID, subject.Name, quantity)
-			b := plot.Bar{Label: subject.Name, Color: colors[i%len(colors)], Text: string(c.Outcome)}
+			b := plot.Bar{Label: subject.Name, Color: colors[i%len(colors)], Text: r.outcome(c)}
 			if len(c.Values) > 0 {
 				b.Value, b.Low, b.High = Median(c.Values), slices.Min(c.Values), slices.Max(c.Values)
 				b.Text = Number(b.Value)
@@ -80,14 +84,17 @@ func (r *Results) bars(s Section) []byte {
 		}
 		panels = append(panels, p)
 	}
-	return plot.Bars(s.Title, named(quantity, unit(s.Rows)), panels)
+	if common == "" {
+		common = "what is named"
+	}
+	return plot.Bars(s.Title, named(quantity, common), panels)
 }
 
-// unit is that of all rows, or none where they differ.
+// unit is that of all rows, or empty where they differ.
 func unit(rows []Row) string {
 	for _, row := range rows {
 		if row.Unit != rows[0].Unit {
-			return "unit of work"
+			return ""
 		}
 	}
 	return rows[0].Unit

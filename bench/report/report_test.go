@@ -66,7 +66,7 @@ func small() *Results {
 		return Subject{Name: name, Side: "server", Kind: kind, Version: "1", Settings: []string{"a|b"}, File: "x = 1\n"}
 	}
 	r := &Results{
-		Command: "go run ./bench", Rounds: 3, Machine: []string{"2 cores"},
+		Command: "go run ./bench", Rounds: 3, Limit: 45, Machine: []string{"2 cores"},
 		Subjects: []Subject{subject("ours", Ours), subject("good", Peer), subject("poor", Peer), subject("least", Floor)},
 		Sections: []Section{
 			{ID: "work", Side: "server", Title: "Work", Text: "Some work.", Rows: []Row{{ID: "w", Title: "all of it", Unit: "piece", Shows: []string{CPU, Memory}}}},
@@ -101,6 +101,7 @@ func small() *Results {
 	add("m1", "ours", 1, 2)
 	add("m2", "ours", 3, 4)
 	add("m2", "good", 50)
+	r.Samples = append(r.Samples, Sample{Row: "m1", Subject: "good", Outcome: Over, Reason: "it was ended"})
 	return r
 }
 
@@ -116,6 +117,9 @@ func TestTable(t *testing.T) {
 `
 	if diff := cmp.Diff(want, r.table(r.Sections[0])); diff != "" {
 		t.Error(diff)
+	}
+	if text := r.table(r.Sections[1]); !strings.Contains(text, "| 1.50 (1.00–2.00) [2×] | over 45 s<sup>1</sup> | – |") {
+		t.Errorf("%s", text)
 	}
 }
 

@@ -41,7 +41,7 @@ func (r *Results) table(s Section) string {
 			fmt.Fprintf(&b, "| %s | %s |", title, named(quantity, row.Unit))
 			for _, subject := range subjects {
 				c := r.Cell(row.ID, subject.Name, quantity)
-				fmt.Fprintf(&b, " %s |", c.text(r.Rounds, notes, subject.Name))
+				fmt.Fprintf(&b, " %s |", r.cellText(c, notes, subject.Name))
 			}
 			fmt.Fprintf(&b, " %s |", ratio(r.best(row, quantity, Peer, subjects), r.best(row, quantity, Ours, subjects)))
 			if hasFloor {
@@ -86,22 +86,30 @@ func ratio(a, b float64) string {
 	return Number(a / b)
 }
 
-// text writes a cell.
-func (c Cell) text(rounds int, n *notes, subject string) string {
+// cellText writes a cell.
+func (r *Results) cellText(c Cell, n *notes, subject string) string {
 	if len(c.Values) == 0 {
 		if c.Outcome == "" {
 			return "–"
 		}
-		return string(c.Outcome) + n.mark(subject+": "+c.Reason)
+		return r.outcome(c) + n.mark(subject+": "+c.Reason)
 	}
 	s := Number(Median(c.Values))
 	if len(c.Values) > 1 {
 		s += fmt.Sprintf(" (%s–%s)", Number(slices.Min(c.Values)), Number(slices.Max(c.Values)))
 	}
-	if len(c.Values) < rounds {
+	if len(c.Values) < r.Rounds {
 		s += fmt.Sprintf(" [%d×]", len(c.Values))
 	}
 	return s
+}
+
+// outcome writes what stands for values that are not there.
+func (r *Results) outcome(c Cell) string {
+	if c.Outcome == Over {
+		return fmt.Sprintf("over %g s", r.Limit)
+	}
+	return string(c.Outcome)
 }
 
 // notes are the reasons below a table.
