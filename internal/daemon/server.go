@@ -112,7 +112,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	s.measuring.office = s.office
-	s.guard = refusals{guard.New(&guard.Options{Account: s.account}), s.measuring.metrics}
+	s.guard = refusals{guard.New(&guard.Options{Account: s.office.directory.Account}), s.measuring.metrics}
 	checker, err := s.newTokens(c)
 	if err != nil {
 		return err
@@ -133,8 +133,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	return err
 }
 
-// account brings a name as a client wrote it into the form of the directory, so
-// that its spellings share one budget of guesses.
+// account brings a name as a client wrote it into the form of the directory.
 func (s *Server) account(name string) string {
 	if clean, err := directory.CleanName(name); err == nil {
 		return clean
