@@ -67,11 +67,11 @@ func (j javaMail) compiled(t *testing.T) []string {
 	return []string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", dir + ":" + classpath, "Collect"}
 }
 
-// runJava runs the program once, with settings of the library as NAME=VALUE.
-func runJava(t *testing.T, java string, command []string, r run, settings ...string) result {
+// runJava runs the program once.
+func runJava(t *testing.T, java string, command []string, r run) result {
 	t.Helper()
 	args := append(slices.Clone(command), scriptArgs(t, r, "")[1:]...)
-	return execute(t, r.home, r.password, java, append(args, settings...)...)
+	return execute(t, r.home, r.password, java, args...)
 }
 
 // TestJavaMail: under its two names, which share the code that collects.

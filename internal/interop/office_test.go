@@ -190,12 +190,22 @@ type account struct {
 	tls  string
 	port string
 	ca   string
+	// mechanism is how the program is told to sign in; "" is as it does by itself.
+	mechanism string
+	// certificate and key are files of the person's own, or empty.
+	certificate, key string
 }
 
 // add adds the user and returns the settings to reach the mail.
 func (o *office) add(t *testing.T, user, tls string) account {
 	t.Helper()
 	o.run(t, password+"\n", "user", "add", user, "--password-stdin")
+	return o.reach(t, user, tls)
+}
+
+// reach returns the settings to reach the mail of a user.
+func (o *office) reach(t *testing.T, user, tls string) account {
+	t.Helper()
 	address := o.POP3
 	if tls == "implicit" {
 		address = o.POP3S

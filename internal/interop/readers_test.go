@@ -51,5 +51,18 @@ func runSNail(t *testing.T, snail string, r run) result {
 	if r.tls == "stls" {
 		args = append(args, "-Spop3-use-starttls")
 	}
+	switch r.mechanism {
+	case "":
+	case "USER":
+		args = append(args, "-Spop3-no-apop")
+	case "APOP": // it takes that by itself
+	case "XOAUTH2": // that is what it does for POP3 when told oauthbearer
+		writeFile(t, netrc, "") // a token is too long for that file
+		args = append(args, "-Spop3-auth=oauthbearer", "-Spassword="+r.password)
+	case "EXTERNAL": // where it names nobody; the other way it sends the name in a form of its own
+		args = append(args, "-Spop3-auth=externanon", "-Stls-config-pairs=Certificate="+r.certificate+",PrivateKey="+r.key)
+	default:
+		t.Fatalf("s-nail has no %s", r.mechanism)
+	}
 	return execute(t, r.home, commands, snail, append(args, "-f", url)...)
 }

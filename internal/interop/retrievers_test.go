@@ -30,15 +30,13 @@ func TestMpop(t *testing.T) {
 // runMpop runs mpop once.
 func runMpop(t *testing.T, mpop string, r run) result {
 	t.Helper()
-	// It refuses to send a password in clear text unless told how.
-	return runMpopWith(t, mpop, r, onOff(r.tls == "none", "user", "on"))
-}
-
-// runMpopWith runs mpop once, which signs in in a certain way.
-func runMpopWith(t *testing.T, mpop string, r run, auth string) result {
-	t.Helper()
 	writeFile(t, filepath.Join(r.home, "password"), r.password+"\n")
 	rc := filepath.Join(r.home, "mpoprc")
+	// It refuses to send a password in clear text unless told how.
+	auth := onOff(r.tls == "none", "user", "on")
+	if r.mechanism != "" {
+		auth = strings.ToLower(r.mechanism)
+	}
 	writeFile(t, rc, fmt.Sprintf(`account default
 host localhost
 port %s
@@ -52,8 +50,10 @@ keep %s
 received_header off
 uidls_file %s/uidls
 delivery maildir %s
+%s
 `, r.port, r.user, r.home, auth, onOff(r.tls == "none", "off", "on"), onOff(r.tls == "stls", "on", "off"),
-		onOff(r.tls == "none", "", "tls_trust_file "+r.ca), onOff(r.remove, "off", "on"), r.home, inbox(t, r.out)))
+		onOff(r.tls == "none", "", "tls_trust_file "+r.ca), onOff(r.remove, "off", "on"), r.home, inbox(t, r.out),
+		onOff(r.certificate == "", "", "tls_cert_file "+r.certificate+"\ntls_key_file "+r.key)))
 	return execute(t, r.home, "", mpop, "-C", rc)
 }
 
@@ -99,6 +99,7 @@ server = localhost
 port = %s
 username = %s
 password_command = ("cat", "%s/password")
+use_apop = %s
 %s
 [destination]
 type = MDA_external
@@ -110,7 +111,7 @@ read_all = false
 delete = %s
 delivered_to = false
 received = false
-`, onOff(r.tls == "none", "", "SSL"), r.port, r.user, r.home, onOff(r.tls == "none", "", "ca_certs = "+r.ca),
+`, onOff(r.tls == "none", "", "SSL"), r.port, r.user, r.home, onOff(r.mechanism == "APOP", "true", "false"), onOff(r.tls == "none", "", "ca_certs = "+r.ca),
 		mda, r.out, onOff(r.remove, "true", "false")))
 	return execute(t, r.home, "", getmail, "--getmaildir", r.home, "--rcfile", rc)
 }
@@ -123,14 +124,15 @@ func fetch(t *testing.T, fetchmail string, r run) result {
 	if r.tls != "none" && r.ca != "" {
 		tls += " sslcertck sslcertfile " + r.ca
 	}
+	protocol := onOff(r.mechanism == "APOP", "apop", "pop3")
 	// With the option invisible it adds no Received line.
 	writeFile(t, rc, fmt.Sprintf(`set invisible
 set no syslog
-poll localhost proto pop3 port %s uidl
+poll localhost proto %s port %s uidl
   user "%s" password "%s" %s
   %s norewrite
   mda "sh -c 'cat > %s/$$'"
-`, r.port, r.user, r.password, tls, onOff(r.remove, "nokeep fetchall", "keep"), r.out))
+`, protocol, r.port, r.user, r.password, tls, onOff(r.remove, "nokeep fetchall", "keep"), r.out))
 	return execute(t, r.home, "", fetchmail, "-f", rc, "-i", filepath.Join(r.home, "ids"),
 		"--pidfile", filepath.Join(r.home, "pid"), "--nodetach")
 }

@@ -258,12 +258,13 @@ func TestCollectorsWithTokens(t *testing.T) {
 	o, a := openTokenOffice(t, p, "")
 	a.password = p.Token("ES256", nil)
 	want := []string{wire(a.user, corpus()[0].text)}
-	for _, auth := range []string{"oauthbearer", "xoauth2"} {
+	for _, mechanism := range []string{"OAUTHBEARER", "XOAUTH2"} {
 		r := run{account: a, home: newDir(t), out: newDir(t)}
-		runMpopWith(t, mpop, r, auth).must(t, 0)
-		same(t, "mpop, "+auth, readMaildir(t, r.out), []string{unix(a, want[0])})
+		r.mechanism = mechanism
+		runMpop(t, mpop, r).must(t, 0)
+		same(t, "mpop, "+mechanism, readMaildir(t, r.out), []string{unix(a, want[0])})
 		r.password = p.Token("ES256", tokenstest.Claims{"aud": "webmail"})
-		runMpopWith(t, mpop, r, auth).must(t, 77) // EX_NOPERM
+		runMpop(t, mpop, r).must(t, 77) // EX_NOPERM
 	}
 	c := callerAt(t, newDir(t), a)
 	for i, flag := range c.flags {

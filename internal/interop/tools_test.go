@@ -36,6 +36,20 @@ func TestCurl(t *testing.T) {
 // curlConfig is how curl reaches an account.
 func curlConfig(a account) string {
 	config := fmt.Sprintf("silent\nshow-error\nuser = %q\ncacert = %q\n", a.user+":"+a.password, a.ca)
+	switch a.mechanism {
+	case "":
+	case "APOP":
+		config += "login-options = \"AUTH=+APOP\"\n"
+	case "EXTERNAL":
+		// With a password it does not think of EXTERNAL.
+		config = fmt.Sprintf("silent\nshow-error\nuser = %q\ncacert = %q\ncert = %q\nkey = %q\nlogin-options = \"AUTH=EXTERNAL\"\n",
+			a.user+":", a.ca, a.certificate, a.key)
+	case "OAUTHBEARER", "XOAUTH2":
+		config = fmt.Sprintf("silent\nshow-error\nuser = %q\noauth2-bearer = %q\ncacert = %q\nlogin-options = \"AUTH=%s\"\n",
+			a.user, a.password, a.ca, a.mechanism)
+	default:
+		config += "login-options = \"AUTH=" + a.mechanism + "\"\n"
+	}
 	if a.tls == "stls" {
 		config += "ssl-reqd\n"
 	}
@@ -75,7 +89,7 @@ func scriptArgs(t *testing.T, r run, name string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []string{path, r.tls, r.port, r.user, r.ca, r.out, onOff(r.remove, "delete", "leave")}
+	return []string{path, r.tls, r.port, r.user, r.ca, r.out, onOff(r.remove, "delete", "leave"), r.mechanism}
 }
 
 // TestPoplib: Python's.
@@ -142,19 +156,26 @@ func TestMutt(t *testing.T) {
 			return fmt.Sprintf("%s\nContent-Length: %d\nLines: %d\n\n%s", head, len(body), strings.Count(body, "\n"), body)
 		},
 		collect: func(t *testing.T, r run) []string {
-			rc := filepath.Join(r.home, "muttrc")
-			writeFile(t, rc, fmt.Sprintf(`set pop_user="%s" pop_pass="%s" pop_checkinterval=3600
+			runMutt(t, mutt, pty, r).must(t, 0)
+			return readMaildir(t, filepath.Join(r.out, "box"))
+		},
+	}.collects(t)
+}
+
+// runMutt runs mutt once, which copies everything into a Maildir, or saves it
+// there, which deletes.
+func runMutt(t *testing.T, mutt, pty string, r run) result {
+	t.Helper()
+	rc := filepath.Join(r.home, "muttrc")
+	writeFile(t, filepath.Join(r.home, "password"), r.password+"\n") // where it is a token
+	writeFile(t, rc, fmt.Sprintf(`set pop_user="%s" pop_pass="%s" pop_authenticators="%s" pop_oauth_refresh_command="cat %s/password" pop_checkinterval=3600
 set ssl_force_tls=%s ssl_starttls=%s ssl_verify_host=yes certificate_file="%s"
 set mbox_type=Maildir confirmappend=no confirmcreate=no delete=yes quit=yes wait_key=no move=no resolve=no sleep_time=0
 set folder="%s" record="" header_cache="" message_cachedir=""
-`, r.user, r.password, onOff(r.tls == "none", "no", "yes"), onOff(r.tls == "stls", "yes", "no"),
-				onOff(r.tls == "none", "", r.ca), r.home))
-			box := filepath.Join(r.out, "box")
-			push := fmt.Sprintf(`push "<tag-pattern>~A<enter><tag-prefix>%s%s<enter><quit>"`,
-				onOff(r.remove, "<save-message>", "<copy-message>"), box)
-			url := fmt.Sprintf("%s://localhost:%s/", onOff(r.tls == "implicit", "pops", "pop"), r.port)
-			execute(t, r.home, "", pty, "-qec", fmt.Sprintf("%s -n -F %s -e '%s' -f %s", mutt, rc, push, url), "/dev/null").must(t, 0)
-			return readMaildir(t, box)
-		},
-	}.collects(t)
+`, r.user, r.password, strings.ToLower(r.mechanism), r.home, onOff(r.tls == "none", "no", "yes"), onOff(r.tls == "stls", "yes", "no"),
+		onOff(r.tls == "none", "", r.ca), r.home))
+	push := fmt.Sprintf(`push "<tag-pattern>~A<enter><tag-prefix>%s%s<enter><quit>"`,
+		onOff(r.remove, "<save-message>", "<copy-message>"), filepath.Join(r.out, "box"))
+	url := fmt.Sprintf("%s://localhost:%s/", onOff(r.tls == "implicit", "pops", "pop"), r.port)
+	return execute(t, r.home, "", pty, "-qec", fmt.Sprintf("%s -n -F %s -e '%s' -f %s", mutt, rc, push, url), "/dev/null")
 }

@@ -120,11 +120,13 @@ inbox=%s
 ssl_pop=%s
 set_popport=1
 pop_port=%s
+use_apop_auth=%s
 remove_mail=%s
 message_leave_time=0
 filter_on_receive=0
 receive_at_get_all=1
-`, r.user, r.password, inbox, map[string]string{"none": "0", "implicit": "1", "stls": "2"}[r.tls], r.port, onOff(r.remove, "1", "0")))
+`, r.user, r.password, inbox, map[string]string{"none": "0", "implicit": "1", "stls": "2"}[r.tls], r.port,
+		onOff(r.mechanism == "APOP", "1", "0"), onOff(r.remove, "1", "0")))
 	writeFile(t, filepath.Join(config, "folderlist.xml"), fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
 <folderlist>
     <folder type="mh" name="Mailbox" path="%s/Mail">

@@ -20,7 +20,7 @@ import java.util.Set;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
-/** Collect TLS PORT USER CAFILE OUT delete|leave [NAME=VALUE...], the password on standard input. */
+/** Collect TLS PORT USER CAFILE OUT delete|leave MECHANISM, the password on standard input. */
 public class Collect {
     public static void main(String[] args) throws Exception {
         String tls = args[0], port = args[1], user = args[2], ca = args[3], out = args[4];
@@ -33,9 +33,11 @@ public class Collect {
         settings.setProperty("mail." + protocol + ".ssl.checkserveridentity", "true");
         settings.setProperty("mail." + protocol + ".starttls.enable", String.valueOf(tls.equals("stls")));
         settings.setProperty("mail." + protocol + ".starttls.required", String.valueOf(tls.equals("stls")));
-        for (int i = 6; i < args.length; i++) {
-            String[] setting = args[i].split("=", 2);
-            settings.setProperty("mail." + protocol + "." + setting[0], setting[1]);
+        if (args[6].equals("APOP")) {
+            settings.setProperty("mail." + protocol + ".apop.enable", "true");
+        } else if (!args[6].isEmpty()) {
+            // What it calls LOGIN is USER and PASS.
+            settings.setProperty("mail." + protocol + ".auth.mechanisms", args[6].equals("USER") ? "LOGIN" : args[6]);
         }
         Store store = Session.getInstance(settings).getStore(protocol);
         store.connect("localhost", Integer.parseInt(port), user, password);

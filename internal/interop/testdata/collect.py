@@ -1,12 +1,12 @@
 # Copyright The restante authors.
 # SPDX-License-Identifier: Apache-2.0
-"""collect.py TLS PORT USER CAFILE OUT delete|leave, the password on standard input."""
+"""collect.py TLS PORT USER CAFILE OUT delete|leave MECHANISM, the password on standard input."""
 import os
 import poplib
 import ssl
 import sys
 
-tls, port, user, ca, out, what = sys.argv[1:]
+tls, port, user, ca, out, what, mechanism = sys.argv[1:]
 password = sys.stdin.read()
 context = ssl.create_default_context(cafile=ca)
 if tls == "implicit":
@@ -18,8 +18,11 @@ else:
 capabilities = box.capa()
 for need in ("TOP", "UIDL", "USER"):
     assert need in capabilities, capabilities
-box.user(user)
-box.pass_(password)
+if mechanism == "APOP":
+    box.apop(user, password)
+else:
+    box.user(user)
+    box.pass_(password)
 
 count, octets = box.stat()
 uids = [line.split()[1] for line in box.uidl()[1]]

@@ -1,11 +1,11 @@
 # Copyright The restante authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# collect.rb TLS PORT USER CAFILE OUT delete|leave, the password on standard input.
+# collect.rb TLS PORT USER CAFILE OUT delete|leave MECHANISM, the password on standard input.
 require "net/pop"
 
-tls, port, user, ca, out, what = ARGV
-box = Net::POP3.new("localhost", port.to_i)
+tls, port, user, ca, out, what, mechanism = ARGV
+box = Net::POP3.new("localhost", port.to_i, mechanism == "APOP")
 case tls
 when "implicit" then box.enable_ssl(OpenSSL::SSL::VERIFY_PEER, ca)
 when "none" then nil

@@ -1,0 +1,145 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package interop
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"restante.example/internal/peers"
+	"restante.example/internal/tokens/tokenstest"
+)
+
+// signer is a program that is told how to sign in.
+type signer struct {
+	program    string
+	mechanisms []string
+	once       func(t *testing.T, r run) result
+}
+
+// signers are the programs, each with every mechanism that it has for POP3 and
+// that restanted has too.
+func signers(t *testing.T) []signer {
+	scripted := func(name, path string) func(t *testing.T, r run) result {
+		interpreter := peers.Need(t, name)
+		return func(t *testing.T, r run) result {
+			return execute(t, r.home, r.password, interpreter, scriptArgs(t, r, path)...)
+		}
+	}
+	curl, mpop, fetchmail, getmail := peers.Need(t, "curl"), peers.Need(t, "mpop"), peers.Need(t, "fetchmail"), peers.Need(t, "getmail")
+	snail, java, sylpheed, claws, display := peers.Need(t, "s-nail"), peers.Need(t, "java"), peers.Need(t, "sylpheed"), peers.Need(t, "claws-mail"), openDisplay(t)
+	mutt, pty := peers.Need(t, "mutt"), peers.Need(t, "script")
+	class := jakartaMail.compiled(t)
+	failed := regexp.MustCompile(`(?i)-ERR|login failed|authentication failed`)
+	shows := func(said string) result {
+		if failed.MatchString(said) {
+			return result{1, said}
+		}
+		return result{0, said}
+	}
+	return []signer{
+		{"curl", []string{"PLAIN", "LOGIN", "APOP", "OAUTHBEARER", "EXTERNAL"}, func(t *testing.T, r run) result {
+			return execute(t, r.home, curlConfig(r.account)+fmt.Sprintf("url = %q\noutput = %q\n", r.url("1"), filepath.Join(r.out, "1")), curl, "-K", "-")
+		}},
+		{"mpop", []string{"USER", "PLAIN", "LOGIN", "APOP", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "EXTERNAL"}, func(t *testing.T, r run) result {
+			return runMpop(t, mpop, r)
+		}},
+		{"fetchmail", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return fetch(t, fetchmail, r) }},
+		{"getmail", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return runGetmail(t, getmail, r) }},
+		{"mutt", []string{"PLAIN", "APOP", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"}, func(t *testing.T, r run) result {
+			return shows(runMutt(t, mutt, pty, r).output)
+		}},
+		{"s-nail", []string{"USER", "APOP", "XOAUTH2", "EXTERNAL"}, func(t *testing.T, r run) result { return shows(runSNail(t, snail, r).output) }},
+		{"Python", []string{"USER", "APOP"}, scripted("python3", "collect.py")},
+		{"Perl", []string{"USER", "APOP"}, scripted("perl", "collect.pl")},
+		{"Ruby", []string{"USER", "APOP"}, scripted("ruby", "collect.rb")},
+		{"Java", []string{"USER", "PLAIN", "APOP", "XOAUTH2"}, func(t *testing.T, r run) result { return runJava(t, java, class, r) }},
+		{"Sylpheed", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return shows(runSylpheed(t, display, sylpheed, r)) }},
+		{"Claws Mail", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return shows(runClaws(t, display, claws, r)) }},
+	}
+}
+
+// apopPassword is the one for APOP, which the server has to know itself.
+const apopPassword = "an office of its own"
+
+// allMechanisms is a configuration with every mechanism: with the tokens of a
+// provider, and the certificates of an authority.
+func allMechanisms(t *testing.T, p *tokenstest.Provider, people *authority) string {
+	t.Helper()
+	ca := filepath.Join(newDir(t), "provider.pem")
+	writeFile(t, ca, p.CA)
+	return fmt.Sprintf(`mechanisms = { SCRAM-SHA-1 = "on", APOP = "on", OAUTHBEARER = "on", XOAUTH2 = "on", EXTERNAL = "on" }
+[client_certificates]
+ca_file = %q
+names = ["email"]
+[tokens]
+issuer = %q
+audience = [%q]
+ca_file = %q
+`, people.file, p.Issuer, tokenstest.Audience, ca)
+}
+
+// TestMechanisms: each program signs in with each of its mechanisms, and is
+// refused when what it has is wrong.
+func TestMechanisms(t *testing.T) {
+	provider := tokenstest.New(t)
+	good, another := provider.Token("RS256", nil), provider.Token("RS256", tokenstest.Claims{"aud": "webmail"})
+	people, others := newAuthority(t), newAuthority(t)
+	more := allMechanisms(t, provider, people)
+	for _, p := range signers(t) {
+		t.Run(p.program, func(t *testing.T) {
+			t.Parallel()
+			o := startOffice(t, peers.Dir(t), more)
+			a := o.addFor(t, tokenstest.Email, "implicit")
+			o.deliver(t, corpus()[0].text, a.user)
+			for i, mechanism := range p.mechanisms {
+				r := run{account: a, home: newDir(t), out: newDir(t)}
+				r.mechanism = mechanism
+				wrong := "not the password"
+				switch mechanism {
+				case "APOP":
+					r.password = apopPassword
+				case "OAUTHBEARER", "XOAUTH2":
+					r.password, wrong = good, another
+				}
+				if mechanism == "EXTERNAL" {
+					r.certificate, r.key = people.issue(t, a.user)
+				}
+				if got := p.once(t, r); got.code != 0 {
+					t.Fatalf("%s: exit code %d\n%s", mechanism, got.code, got.output)
+				}
+				waitFor(t, "the session by "+mechanism, func() bool { return len(o.sessions(t, a.user)) > i })
+				if s := o.sessions(t, a.user)[i]; s.Mechanism != mechanism {
+					t.Errorf("%s: the session is %+v", mechanism, s)
+				}
+				r.password, r.home, r.out = wrong, newDir(t), newDir(t)
+				if mechanism == "EXTERNAL" {
+					r.certificate, r.key = others.issue(t, a.user)
+				}
+				if got := p.once(t, r); got.code == 0 {
+					t.Errorf("%s with what is wrong: exit code 0\n%s", mechanism, got.output)
+				}
+				if n := len(o.sessions(t, a.user)); n != i+1 {
+					t.Errorf("%s with what is wrong opens a session: %d", mechanism, n)
+				}
+				refusal := fmt.Sprintf(`"mechanism":%q,"reason":"credentials"`, mechanism)
+				if mechanism == "EXTERNAL" { // which is not announced then
+					refusal = "the client certificate opens nothing"
+				}
+				waitFor(t, mechanism+" to be refused", func() bool { return strings.Contains(o.log.String(), refusal) })
+			}
+		})
+	}
+}
+
+// addFor adds a user who can sign in by every mechanism.
+func (o *office) addFor(t *testing.T, user, tls string) account {
+	t.Helper()
+	o.run(t, password+"\n", "user", "add", user, "--scram-sha-1", "--password-stdin")
+	o.run(t, apopPassword+"\n", "user", "apop", user, "on", "--password-stdin")
+	return o.reach(t, user, tls)
+}
