@@ -265,3 +265,55 @@ func TestMetricsListenerIsBounded(t *testing.T) {
 	}
 	m.await("/healthz", "the process answers") // once the silent ones have been let go of
 }
+
+// A journal that cannot be written makes the server unready until one can.
+func TestJournalsAreNotReady(t *testing.T) {
+	m := beginMeasured(t)
+	addUser(t, m.server, "ana")
+	collect := func(answer string) {
+		t.Helper()
+		err := m.server.Operations().Call(t.Context(), OpDeliver, DeliverArgs{Recipients: []string{"ana"}}, strings.NewReader("x"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := dial(t, m.ready.POP3)
+		p.say("USER ana\r\nPASS secret\r\nDELE 1\r\nQUIT\r\n")
+		p.expect("+OK marked")
+		p.expect(answer)
+	}
+	collect("+OK bye")
+	journals, err := filepath.Glob(filepath.Join(m.conf.Data, "mail", "ana", ".restante", "*", "restante.journal"))
+	if err != nil || len(journals) != 1 {
+		t.Fatalf("the journals are %q, %v", journals, err)
+	}
+	whole, err := os.ReadFile(journals[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody can write where a directory stands.
+	if err := os.Remove(journals[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(journals[0], "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	collect("-ERR [SYS/TEMP]")
+	if status, body := m.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "\njournals: the latest write") ||
+		strings.Count(body, ": ok\n") != 4 {
+		t.Errorf("/readyz: %d\n%s", status, body)
+	}
+	if _, body := m.get("/metrics"); !strings.Contains(body, "restanted_removals_failed_total 1\n") ||
+		!strings.Contains(body, `restanted_ready{check="journals"} 0`) || strings.Contains(body, "restanted_journal_failures_total 0\n") {
+		t.Errorf("/metrics:\n%s", body)
+	}
+	if err := os.RemoveAll(journals[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(journals[0], whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	collect("+OK bye")
+	if status, body := m.get("/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz: %d\n%s", status, body)
+	}
+}
