@@ -5,7 +5,9 @@ package interop
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,15 +16,29 @@ import (
 	"restante.example/internal/tokens/tokenstest"
 )
 
-// signer is a program that is told how to sign in.
-type signer struct {
-	program    string
-	mechanisms []string
-	once       func(t *testing.T, r run) result
+// mechanisms are what each program is tried with; docs/sign-in.md has the same.
+var mechanisms = map[string][]string{
+	"curl":       {"PLAIN", "LOGIN", "APOP", "OAUTHBEARER", "EXTERNAL"},
+	"mpop":       {"USER", "PLAIN", "LOGIN", "APOP", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "EXTERNAL"},
+	"fetchmail":  {"USER", "APOP"},
+	"getmail":    {"USER", "APOP"},
+	"mutt":       {"PLAIN", "APOP", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"},
+	"s-nail":     {"USER", "APOP", "XOAUTH2", "EXTERNAL"},
+	"Python":     {"USER", "APOP"},
+	"Perl":       {"USER", "APOP"},
+	"Ruby":       {"USER", "APOP"},
+	"Java":       {"USER", "PLAIN", "APOP", "XOAUTH2"},
+	"Sylpheed":   {"USER", "APOP"},
+	"Claws Mail": {"USER", "APOP"},
 }
 
-// signers are the programs, each with every mechanism that it has for POP3 and
-// that restanted has too.
+// signer is a program that is told how to sign in.
+type signer struct {
+	program string
+	once    func(t *testing.T, r run) result
+}
+
+// signers are the programs of mechanisms.
 func signers(t *testing.T) []signer {
 	scripted := func(name, path string) func(t *testing.T, r run) result {
 		interpreter := peers.Need(t, name)
@@ -42,24 +58,24 @@ func signers(t *testing.T) []signer {
 		return result{0, said}
 	}
 	return []signer{
-		{"curl", []string{"PLAIN", "LOGIN", "APOP", "OAUTHBEARER", "EXTERNAL"}, func(t *testing.T, r run) result {
+		{"curl", func(t *testing.T, r run) result {
 			return execute(t, r.home, curlConfig(r.account)+fmt.Sprintf("url = %q\noutput = %q\n", r.url("1"), filepath.Join(r.out, "1")), curl, "-K", "-")
 		}},
-		{"mpop", []string{"USER", "PLAIN", "LOGIN", "APOP", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "EXTERNAL"}, func(t *testing.T, r run) result {
+		{"mpop", func(t *testing.T, r run) result {
 			return runMpop(t, mpop, r)
 		}},
-		{"fetchmail", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return fetch(t, fetchmail, r) }},
-		{"getmail", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return runGetmail(t, getmail, r) }},
-		{"mutt", []string{"PLAIN", "APOP", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"}, func(t *testing.T, r run) result {
+		{"fetchmail", func(t *testing.T, r run) result { return fetch(t, fetchmail, r) }},
+		{"getmail", func(t *testing.T, r run) result { return runGetmail(t, getmail, r) }},
+		{"mutt", func(t *testing.T, r run) result {
 			return shows(runMutt(t, mutt, pty, r).output)
 		}},
-		{"s-nail", []string{"USER", "APOP", "XOAUTH2", "EXTERNAL"}, func(t *testing.T, r run) result { return shows(runSNail(t, snail, r).output) }},
-		{"Python", []string{"USER", "APOP"}, scripted("python3", "collect.py")},
-		{"Perl", []string{"USER", "APOP"}, scripted("perl", "collect.pl")},
-		{"Ruby", []string{"USER", "APOP"}, scripted("ruby", "collect.rb")},
-		{"Java", []string{"USER", "PLAIN", "APOP", "XOAUTH2"}, func(t *testing.T, r run) result { return runJava(t, java, class, r) }},
-		{"Sylpheed", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return shows(runSylpheed(t, display, sylpheed, r)) }},
-		{"Claws Mail", []string{"USER", "APOP"}, func(t *testing.T, r run) result { return shows(runClaws(t, display, claws, r)) }},
+		{"s-nail", func(t *testing.T, r run) result { return shows(runSNail(t, snail, r).output) }},
+		{"Python", scripted("python3", "collect.py")},
+		{"Perl", scripted("perl", "collect.pl")},
+		{"Ruby", scripted("ruby", "collect.rb")},
+		{"Java", func(t *testing.T, r run) result { return runJava(t, java, class, r) }},
+		{"Sylpheed", func(t *testing.T, r run) result { return shows(runSylpheed(t, display, sylpheed, r)) }},
+		{"Claws Mail", func(t *testing.T, r run) result { return shows(runClaws(t, display, claws, r)) }},
 	}
 }
 
@@ -96,7 +112,7 @@ func TestMechanisms(t *testing.T) {
 			o := startOffice(t, peers.Dir(t), more)
 			a := o.addFor(t, tokenstest.Email, "implicit")
 			o.deliver(t, corpus()[0].text, a.user)
-			for i, mechanism := range p.mechanisms {
+			for i, mechanism := range mechanisms[p.program] {
 				r := run{account: a, home: newDir(t), out: newDir(t)}
 				r.mechanism = mechanism
 				wrong := "not the password"
@@ -142,4 +158,41 @@ func (o *office) addFor(t *testing.T, user, tls string) account {
 	o.run(t, password+"\n", "user", "add", user, "--scram-sha-1", "--password-stdin")
 	o.run(t, apopPassword+"\n", "user", "apop", user, "on", "--password-stdin")
 	return o.reach(t, user, tls)
+}
+
+// TestTriedMechanismsAreDocumented: the table in docs/sign-in.md is what
+// TestMechanisms tries.
+func TestTriedMechanismsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "sign-in.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| ([A-Z]?[\\w' -]+?)(?: [\\d.]+)? \\| (`.*`) \\|$").FindAllStringSubmatch(string(text), -1) {
+		rows[row[1]] = strings.Split(strings.Trim(row[2], "`"), "`, `")
+	}
+	if !reflect.DeepEqual(rows, mechanisms) {
+		t.Errorf("documented: %v\ntried: %v", rows, mechanisms)
+	}
+}
+
+// TestCurlPrefersOAUTHBEARER: where both are offered, curl with a token takes
+// that one, whatever it was told.
+func TestCurlPrefersOAUTHBEARER(t *testing.T) {
+	t.Parallel()
+	curl := peers.Need(t, "curl")
+	p := tokenstest.New(t)
+	people := newAuthority(t)
+	for offered, taken := range map[string]string{"on": "OAUTHBEARER", "off": "XOAUTH2"} {
+		more := strings.Replace(allMechanisms(t, p, people), `OAUTHBEARER = "on"`, fmt.Sprintf("OAUTHBEARER = %q", offered), 1)
+		o := startOffice(t, peers.Dir(t), more)
+		a := o.addFor(t, tokenstest.Email, "implicit")
+		o.deliver(t, corpus()[0].text, a.user)
+		a.mechanism, a.password = "XOAUTH2", p.Token("RS256", nil)
+		execute(t, newDir(t), curlConfig(a)+fmt.Sprintf("url = %q\n", a.url("1")), curl, "-K", "-").must(t, 0)
+		waitFor(t, "the end of the session", func() bool { return len(o.sessions(t, a.user)) == 1 })
+		if s := o.sessions(t, a.user)[0]; s.Mechanism != taken {
+			t.Errorf("OAUTHBEARER is %s: the session is %+v", offered, s)
+		}
+	}
 }
