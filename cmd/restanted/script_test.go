@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "talk": talkTo, "hold": hold, "mode": mode,
 			"envsubst": envsubst, "signal": sendSignal, "keep": keepPassword,
-			"linger": linger,
+			"linger": linger, "landlock": landlock,
 		},
 	})
 }

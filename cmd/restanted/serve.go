@@ -45,6 +45,6 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	defer signal.Stop(signals)
 	return daemon.Run(ctx, conf, daemon.RunOptions{
 		Load: load, Log: daemon.NewLog(c.err, conf), Version: version(), Getenv: c.getenv,
-		Signals: signals, ReadyFile: s.ReadyFile,
+		Signals: signals, ReadyFile: s.ReadyFile, Confine: true,
 	})
 }

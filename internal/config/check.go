@@ -91,6 +91,7 @@ func (l *loader) check() {
 	c := l.config
 	l.oneOf("clear_text", c.ClearText, ClearTextLoopback, ClearTextNever, ClearTextEverywhere)
 	l.oneOf("language", c.Language, "en", "es")
+	l.oneOf("landlock", c.Landlock, LandlockOn, LandlockRequired, LandlockOff)
 	l.oneOf("delivery.over_quota", c.Delivery.OverQuota, OverQuotaDefer, OverQuotaRefuse)
 	l.oneOf("log_format", c.LogFormat, "text", "json")
 	l.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")

@@ -37,6 +37,9 @@ type Config struct {
 	// Language is what a client gets that leaves the language of the replies to
 	// the server: "en" or "es". RFC 6856 section 3.2.
 	Language string `toml:"language"`
+	// Landlock says whether the server gives up what it does not need, where the
+	// kernel lets it: "on"; "required", which does not start without; or "off".
+	Landlock string `toml:"landlock"`
 	// LogFormat is "text" or "json", LogLevel "debug", "info", "warn" or "error".
 	LogFormat string `toml:"log_format"`
 	LogLevel  string `toml:"log_level"`
@@ -187,6 +190,13 @@ const (
 	OverQuotaRefuse = "refuse"
 )
 
+// Values of Landlock.
+const (
+	LandlockOn       = "on"
+	LandlockRequired = "required"
+	LandlockOff      = "off"
+)
+
 // Values of ClearText.
 const (
 	ClearTextLoopback   = "loopback"
@@ -199,6 +209,7 @@ const (
 func Default() *Config {
 	return &Config{
 		ClearText: ClearTextLoopback,
+		Landlock:  LandlockOn,
 		Language:  "en",
 		LogFormat: "text",
 		LogLevel:  "info",

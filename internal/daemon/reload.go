@@ -79,7 +79,7 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 // reload is Reload with what the log and the service manager are told.
 func (s *Server) reload(o *RunOptions) {
 	s.tell(o, notifyReloading)
-	err := s.Reload(o.Load)
+	err := s.beyond(s.Reload(o.Load))
 	s.reloadFailed.Store(err != nil)
 	if err != nil {
 		// One line per mistake, so that each can be found.

@@ -28,6 +28,8 @@ type RunOptions struct {
 	Signals <-chan os.Signal
 	// ReadyFile, where not empty, is written when everything answers.
 	ReadyFile string
+	// Confine lets the process give up what it does not need, for good.
+	Confine bool
 }
 
 // Run is the life of a server. It returns when the server has ended.
@@ -38,6 +40,11 @@ func Run(ctx context.Context, c *config.Config, o RunOptions) error {
 	}
 	if o.ReadyFile != "" {
 		if err := WriteReady(o.ReadyFile, s.Ready()); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	if o.Confine {
+		if err := s.confine(c, &o); err != nil {
 			return errors.Join(err, s.Close())
 		}
 	}

@@ -42,6 +42,7 @@ type Server struct {
 	counts     counters
 	measuring  measuring
 	draining   atomic.Bool
+	confined   atomic.Bool // by confine
 
 	// reloaded is when a configuration was put in force last, in nanoseconds since
 	// 1970, and reloadFailed whether one was refused since.

@@ -80,6 +80,11 @@ var floors = []floor{
 		why:      "taking mail in rests on the contracts, so that every store and directory can stand behind it",
 	},
 	{
+		packages: []string{"internal/sandbox"},
+		may:      []string{"github.com/landlock-lsm/go-landlock"},
+		why:      "a sandbox is told what a process needs, and knows nobody",
+	},
+	{
 		packages: []string{"internal/proxyheader"},
 		may:      []string{"github.com/pires/go-proxyproto"},
 		why:      "what a proxy says of its client is read before anybody else knows the connection",

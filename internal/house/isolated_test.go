@@ -17,6 +17,8 @@ var isolated = []struct {
 }{
 	{"github.com/pires/go-proxyproto", []string{"internal/proxyheader"},
 		"what a proxy says of its client is read, bounded and believed or not in one place"},
+	{"github.com/landlock-lsm/go-landlock", []string{"internal/sandbox"},
+		"what a process gives up is said in one place, in the words of what it needs"},
 	{"github.com/coreos/go-systemd/v22", []string{"internal/daemon"},
 		"sockets are taken over once, by who binds the others; notifications are our own"},
 }
