@@ -76,7 +76,7 @@ func startRestanted(ctx context.Context, binary, dir string, users crowd, id ide
 	}
 	in := &instance{pop3: a[0], pop3s: a[1], lmtp: a[2]}
 	in.box = func(user int) string { return filepath.Join(data, "mail", fmt.Sprintf("u%d", user), "Maildir") }
-	return in, in.launch(ctx, dir, exec.Command(binary, "serve", "--config", config, "--data", data,
+	return in, in.launch(ctx, dir, exec.Command(binary, "serve", "--insecure-serve-as-root", "--config", config, "--data", data,
 		"--pop3", a[0], "--pop3s", a[1], "--lmtp", a[2], "--tls-cert", id.cert, "--tls-key", id.key))
 }
 

@@ -114,7 +114,7 @@ func (f *office) begin(ctx context.Context, ownClock bool) error {
 		return err
 	}
 	defer func() { _ = out.Close() }()
-	l.cmd = exec.Command(f.program, "serve", "--config", f.config(), "--data", f.data,
+	l.cmd = exec.Command(f.program, "serve", "--insecure-serve-as-root", "--config", f.config(), "--data", f.data,
 		"--pop3", f.pop3, "--pop3s", f.pop3s, "--lmtp", f.lmtp)
 	l.cmd.Env, l.cmd.Stdout, l.cmd.Stderr = f.env, out, out
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

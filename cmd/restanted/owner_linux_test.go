@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -135,5 +136,37 @@ func TestCheckConfigTriesAsTheOwner(t *testing.T) {
 	}
 	if !bytes.Contains(out, []byte(filepath.Join(tree, "bob"))) || bytes.Contains(out, []byte(filepath.Join(tree, "ana"))) {
 		t.Errorf("got %s", out)
+	}
+}
+
+// Root does not serve, neither in a directory of its own nor in one that is not
+// there yet, and leaves nothing behind.
+func TestRootDoesNotServe(t *testing.T) {
+	peers.NeedRoot(t)
+	owned := t.TempDir()
+	missing := filepath.Join(t.TempDir(), "data")
+	for _, dir := range []string{owned, missing} {
+		cmd := exec.Command(installed(t), "serve", "--data", dir, "--pop3s", "127.0.0.1:0", "--lmtp", "off")
+		for _, one := range os.Environ() {
+			if !strings.HasPrefix(one, asRoot+"=") {
+				cmd.Env = append(cmd.Env, one)
+			}
+		}
+		out, err := cmd.CombinedOutput()
+		var status *exec.ExitError
+		if !errors.As(err, &status) || status.ExitCode() != exitConfig {
+			t.Errorf("%s: %v\n%s", dir, err, out)
+		}
+		for _, want := range []string{"does not serve as root", "useradd --system --home-dir " + dir, "chown -R restante: " + dir, "--insecure-serve-as-root"} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%s: %q is missing in\n%s", dir, want, out)
+			}
+		}
+	}
+	if left, err := os.ReadDir(owned); err != nil || len(left) != 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+	if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it made %s: %v", missing, err)
 	}
 }

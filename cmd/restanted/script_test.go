@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,8 +23,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Tests may be run by root, and give nobody else their directories. The program
+	// that they start is this one too, and is not to let itself.
+	if filepath.Base(os.Args[0]) != "restanted" {
+		if err := os.Setenv(asRoot, "yes"); err != nil {
+			panic(err)
+		}
+	}
 	testscript.Main(m, map[string]func(){"restanted": main})
 }
+
+// asRoot is the variable that lets root serve.
+const asRoot = "RESTANTE_INSECURE_SERVE_AS_ROOT"
 
 // TestScripts runs the commands as people run them: the scripts are in
 // testdata/script.
@@ -34,6 +45,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv(asRoot, os.Getenv(asRoot))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

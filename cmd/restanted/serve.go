@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,6 +21,7 @@ type serveCommand struct {
 	LMTP      string `name:"lmtp" placeholder:"ADDR" help:"Take mail in on ADDR or unix:PATH; \"off\" for not at all (default: lmtp.sock in the data directory)."`
 	TLSCert   string `name:"tls-cert" placeholder:"FILE" help:"Certificate and chain, PEM; without one a self-signed one is made."`
 	TLSKey    string `name:"tls-key" placeholder:"FILE" help:"Key of the certificate, PEM."`
+	AsRoot    bool   `name:"insecure-serve-as-root" env:"RESTANTE_INSECURE_SERVE_AS_ROOT" help:"Serve as root where root owns the data directory; whoever finds a way in is root then."`
 	ReadyFile string `placeholder:"FILE" help:"Write where everything is to FILE (JSON) when the server answers."`
 }
 
@@ -43,8 +45,14 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	return daemon.Run(ctx, conf, daemon.RunOptions{
+	err = daemon.Run(ctx, conf, daemon.RunOptions{
 		Load: load, Log: daemon.NewLog(c.err, conf), Version: version(), Getenv: c.getenv,
-		Signals: signals, ReadyFile: s.ReadyFile, Confine: true,
+		Signals: signals, ReadyFile: s.ReadyFile, Confine: true, InsecureAsRoot: s.AsRoot,
 	})
+	if root, ok := errors.AsType[*daemon.RootError](err); ok {
+		return c.fail(exitConfig, "restanted does not serve as root, who owns %[1]s or would own it. Give it to a user of its own, whom the server then becomes:\n"+
+			"  useradd --system --home-dir %[1]s restante\n  mkdir -p %[1]s && chown -R restante: %[1]s && chmod 700 %[1]s\n"+
+			"--insecure-serve-as-root serves as root all the same.", root.Data)
+	}
+	return err
 }

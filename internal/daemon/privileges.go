@@ -4,7 +4,9 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
@@ -27,6 +29,28 @@ func DropTo(dir string) (uid, gid int, drop bool, err error) {
 		return 0, 0, false, nil
 	}
 	return int(owner.Uid), int(owner.Gid), true, nil
+}
+
+// RootError says that a server would serve as root, because its data directory
+// is root's, or is not there and would be.
+type RootError struct{ Data string }
+
+func (e *RootError) Error() string {
+	return fmt.Sprintf("the server would serve as root, which owns or would own %s", e.Data)
+}
+
+// neverAsRoot returns a RootError where the server would not become another
+// user.
+func neverAsRoot(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	_, _, drop, err := DropTo(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !drop:
+		return &RootError{dir}
+	}
+	return nil // what else is wrong shows when it is opened
 }
 
 // BecomeOwner makes a process of root one of the owner of dir, for good. It

@@ -30,10 +30,18 @@ type RunOptions struct {
 	ReadyFile string
 	// Confine lets the process give up what it does not need, for good.
 	Confine bool
+	// InsecureAsRoot serves as root where the data directory is root's, instead of
+	// returning a RootError.
+	InsecureAsRoot bool
 }
 
 // Run is the life of a server. It returns when the server has ended.
 func Run(ctx context.Context, c *config.Config, o RunOptions) error {
+	if !o.InsecureAsRoot {
+		if err := neverAsRoot(c.Data); err != nil {
+			return err
+		}
+	}
 	s, err := openPatiently(ctx, c, &o)
 	if err != nil {
 		return err

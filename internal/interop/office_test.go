@@ -108,7 +108,7 @@ func startOffice(t *testing.T, dir, more string, flags ...string) *office {
 		t.Fatal(err)
 	}
 	writeFile(t, config, fmt.Sprintf("data = %q\nlog_format = \"json\"\nlog_level = \"debug\"\nhostname = \"localhost\"\n%s\n", data, more))
-	args := append([]string{"serve", "--config", config, "--ready-file", ready}, flags...)
+	args := append([]string{"serve", "--insecure-serve-as-root", "--config", config, "--ready-file", ready}, flags...)
 	if !strings.Contains(more, "[[listener]]") { // which flags would push aside
 		args = append(args, "--pop3", "127.0.0.1:0", "--pop3s", "127.0.0.1:0")
 	}
