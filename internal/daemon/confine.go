@@ -66,7 +66,7 @@ func needs(c *config.Config, getenv func(string) string) sandbox.Needs {
 	if n.Connect {
 		n.Renewed = append(n.Renewed, "/etc/resolv.conf") // often a link
 	}
-	n.Renewed = append(n.Renewed, c.File, c.Users.PasswdFile, c.Tokens.CAFile, c.Tokens.ClientSecretFile)
+	n.Renewed = append(n.Renewed, c.File, c.Users.PasswdFile, c.Tokens.CAFile, c.Tokens.ClientSecretFile, c.Clients.CAFile)
 	var named []string
 	for _, file := range n.Renewed {
 		if file != "" {
