@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -134,6 +135,9 @@ func (k *checker) data() bool {
 	case !info.IsDir():
 		k.problem("the data directory %s is no directory", k.conf.Data)
 		return false
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && st.Uid == 0 && k.getenv(asRootVariable) == "" {
+		k.problem("root owns the data directory %s, and the server does not serve as root; chown it to a user of its own", k.conf.Data)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		k.problem("others may write to the data directory %s; chmod 700 %s mends it", k.conf.Data, k.conf.Data)

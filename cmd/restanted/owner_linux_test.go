@@ -148,7 +148,7 @@ func TestRootDoesNotServe(t *testing.T) {
 	for _, dir := range []string{owned, missing} {
 		cmd := exec.Command(installed(t), "serve", "--data", dir, "--pop3s", "127.0.0.1:0", "--lmtp", "off")
 		for _, one := range os.Environ() {
-			if !strings.HasPrefix(one, asRoot+"=") {
+			if !strings.HasPrefix(one, asRootVariable+"=") {
 				cmd.Env = append(cmd.Env, one)
 			}
 		}

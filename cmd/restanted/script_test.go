@@ -26,15 +26,12 @@ func TestMain(m *testing.M) {
 	// Tests may be run by root, and give nobody else their directories. The program
 	// that they start is this one too, and is not to let itself.
 	if filepath.Base(os.Args[0]) != "restanted" {
-		if err := os.Setenv(asRoot, "yes"); err != nil {
+		if err := os.Setenv(asRootVariable, "yes"); err != nil {
 			panic(err)
 		}
 	}
 	testscript.Main(m, map[string]func(){"restanted": main})
 }
-
-// asRoot is the variable that lets root serve.
-const asRoot = "RESTANTE_INSECURE_SERVE_AS_ROOT"
 
 // TestScripts runs the commands as people run them: the scripts are in
 // testdata/script.
@@ -42,10 +39,16 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		Condition: func(name string) (bool, error) {
+			if name == "landlock" {
+				return hasLandlock(), nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("LANG", "C.UTF-8")
-			e.Setenv(asRoot, os.Getenv(asRoot))
+			e.Setenv(asRootVariable, os.Getenv(asRootVariable))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -14,6 +14,9 @@ import (
 	"restante.example/internal/daemon"
 )
 
+// asRootVariable is that of --insecure-serve-as-root.
+const asRootVariable = "RESTANTE_INSECURE_SERVE_AS_ROOT"
+
 type serveCommand struct {
 	place
 	POP3      string `name:"pop3" placeholder:"ADDR" help:"Offer POP3 with STLS on ADDR, such as :110; off unless asked for."`

@@ -42,7 +42,7 @@ func activated(t *testing.T, names string, sockets []string, settings string) (d
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--fdname=" + names, "-E", "HOME=" + dir, "-E", asRoot + "=yes"}
+	args := []string{"--fdname=" + names, "-E", "HOME=" + dir, "-E", asRootVariable + "=yes"}
 	for _, s := range sockets {
 		args = append(args, "-l", s)
 	}
@@ -159,7 +159,7 @@ func TestSocketsThatDoNotListen(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		cmd := exec.CommandContext(ctx, program, option, "--fdname=x", "-E", "HOME="+t.TempDir(), "-E", asRoot+"=yes", "-l", address,
+		cmd := exec.CommandContext(ctx, program, option, "--fdname=x", "-E", "HOME="+t.TempDir(), "-E", asRootVariable+"=yes", "-l", address,
 			installed(t), "serve", "--config", settings, "--data", filepath.Join(t.TempDir(), "data"))
 		var log lockedLog
 		cmd.Stderr = &log

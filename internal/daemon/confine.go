@@ -27,7 +27,8 @@ func (s *Server) confine(c *config.Config, o *RunOptions) error {
 		s.log.Info("not confined by Landlock", "because", "[users] names a helper", "try", `landlock = "required" confines both: the helper reads everything and writes nothing`)
 		return nil
 	}
-	r, err := sandbox.Enter(needs(c, o.Getenv))
+	kept := needs(c, o.Getenv)
+	r, err := sandbox.Enter(kept)
 	switch {
 	case err != nil && required:
 		return fmt.Errorf(`landlock is "required", and the server cannot be confined: %w`, err)
@@ -36,7 +37,7 @@ func (s *Server) confine(c *config.Config, o *RunOptions) error {
 	case err != nil:
 		s.log.Error("not confined by Landlock", "because", err, "abi", r.ABI)
 	default:
-		s.confined.Store(true)
+		s.kept.Store(&kept)
 		s.log.Info("confined by Landlock", "abi", r.ABI, "files", r.Files, "connections", r.Connections, "signals", r.Signals)
 	}
 	return nil
@@ -77,11 +78,31 @@ func needs(c *config.Config, getenv func(string) string) sandbox.Needs {
 	return n
 }
 
-// beyond explains a reload that failed because the sandbox does not reach as far
-// as the new configuration.
+// errGivenUp says that a configuration needs what the server has given up.
+var errGivenUp = errors.New("the server gave that up by Landlock when it started: a restart puts the new configuration in force")
+
+// given reports what a new configuration needs and the server has given up, as
+// far as that can be told before it is tried.
+func (s *Server) given(c *config.Config) error {
+	kept := s.kept.Load()
+	if kept == nil {
+		return nil
+	}
+	wanted := needs(c, func(string) string { return "" })
+	if wanted.Run && !kept.Run {
+		return fmt.Errorf("[users] helper needs to run programs; %w", errGivenUp)
+	}
+	if wanted.Connect && !kept.Connect {
+		return fmt.Errorf("[tokens] needs to connect to others; %w", errGivenUp)
+	}
+	return nil
+}
+
+// beyond explains a reload that failed because something is outside of what the
+// server kept.
 func (s *Server) beyond(err error) error {
-	if err == nil || !s.confined.Load() || !errors.Is(err, fs.ErrPermission) {
+	if err == nil || s.kept.Load() == nil || !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return fmt.Errorf("%w\nthe server is confined to what its configuration named when it started: if that is the reason, a restart puts the new one in force", err)
+	return fmt.Errorf("%w\nif it is outside of what the configuration named at the start, %w", err, errGivenUp)
 }

@@ -22,6 +22,9 @@ func (s *Server) Reload(load func() (*config.Config, error)) error {
 	if err != nil {
 		return err
 	}
+	if err := s.given(c); err != nil {
+		return err
+	}
 	for _, fixed := range []struct {
 		name string
 		same bool

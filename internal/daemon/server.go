@@ -21,6 +21,7 @@ import (
 	"restante.example/internal/directory"
 	"restante.example/internal/guard"
 	"restante.example/internal/lmtp"
+	"restante.example/internal/sandbox"
 	"restante.example/maildrop"
 	"restante.example/pop3server"
 )
@@ -42,7 +43,7 @@ type Server struct {
 	counts     counters
 	measuring  measuring
 	draining   atomic.Bool
-	confined   atomic.Bool // by confine
+	kept       atomic.Pointer[sandbox.Needs] // by confine; nil where nothing was given up
 
 	// reloaded is when a configuration was put in force last, in nanoseconds since
 	// 1970, and reloadFailed whether one was refused since.
