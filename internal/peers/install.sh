@@ -14,7 +14,7 @@ packages="libauthen-pam-perl util-linux curl mpop fetchmail getmail6 mutt python
 	postfix dovecot-pop3d dovecot-lmtpd openssl strace xfsprogs libpam-modules libsasl2-modules libc-bin
 	systemd gcc libc6-dev git prometheus
 	s-nail ruby ruby-mail ecj openjdk-17-jre-headless libmail-java libjakarta-mail-java
-	sylpheed claws-mail thunderbird xvfb nginx libnginx-mod-mail testssl.sh"
+	sylpheed claws-mail thunderbird xvfb nginx libnginx-mod-mail haproxy testssl.sh"
 
 # Servers whose packages exclude each other: a directory and what goes into it.
 servers="courier popa3d mailutils cyrus"
