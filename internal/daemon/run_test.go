@@ -217,7 +217,7 @@ func TestRunAnswersSignals(t *testing.T) {
 	}
 	defer manager.Close()
 	go func() {
-		ended <- Run(context.Background(), c, RunOptions{Log: NewLog(log, c), Version: "test", Signals: signals, ReadyFile: file,
+		ended <- Run(context.Background(), c, RunOptions{Log: NewLog(log, c), Version: "test", Signals: signals, ReadyFile: file, InsecureAsRoot: true,
 			Getenv: func(name string) string {
 				return map[string]string{"NOTIFY_SOCKET": manager.LocalAddr().String()}[name]
 			},

@@ -53,7 +53,7 @@ func TestWatchdogOfALivingServer(t *testing.T) {
 	signals, ended := make(chan os.Signal), make(chan error)
 	log := &logBuffer{}
 	go func() {
-		ended <- Run(context.Background(), c, RunOptions{Log: NewLog(log, c), Version: "test", Signals: signals, Getenv: getenv})
+		ended <- Run(context.Background(), c, RunOptions{Log: NewLog(log, c), Version: "test", Signals: signals, Getenv: getenv, InsecureAsRoot: true})
 	}()
 	for alive := 0; alive < 3; {
 		if hear(t, conn) == notifyWatchdog {
