@@ -3,33 +3,11 @@
 
 package main
 
-import (
-	"os"
-	"strings"
-
-	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // hasLandlock reports whether the kernel confines the server.
 func hasLandlock() bool {
 	// With a size of 0 and this flag the system call tells its version.
 	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	return errno == 0 && abi >= 2
-}
-
-// landlock WHAT waits until the log says what the kernel lets the server say:
-// that it is confined, or that a file is beyond.
-func landlock(ts *testscript.TestScript, neg bool, args []string) {
-	confined := hasLandlock()
-	want := map[string]string{"confined": "not confined by Landlock", "beyond": "the new configuration is refused"}[args[0]]
-	if confined {
-		want = map[string]string{"confined": "confined by Landlock", "beyond": "a restart puts the new configuration in force"}[args[0]]
-	}
-	await(ts, neg, []string{"log", want})
-	text, err := os.ReadFile(ts.MkAbs("log"))
-	ts.Check(err)
-	if confined && strings.Contains(string(text), "not confined") {
-		ts.Fatalf("the kernel has Landlock, and the log says\n%s", text)
-	}
 }
