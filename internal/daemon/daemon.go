@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"restante.example/internal/config"
@@ -62,6 +63,7 @@ type Office struct {
 	homes     *homes
 	intake    atomic.Pointer[intake.Intake]
 	watch     atomic.Pointer[passwdfile.Watch] // nil where there is no passwd-file
+	mirroring sync.Mutex                       // held while what it has read comes into force
 	// end ends the sessions of a maildrop, and endView that of a view; nil where
 	// nobody can have one.
 	end     func(maildrop.ID)

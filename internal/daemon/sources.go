@@ -43,10 +43,13 @@ func (o *Office) configureSources(c *config.Config) {
 		o.watch.Store(nil)
 		return
 	}
-	if w := o.watch.Load(); w == nil || w.Path != u.PasswdFile {
-		o.watch.Store(&passwdfile.Watch{Path: u.PasswdFile, Use: o.mirror, Logger: o.log})
+	w := o.watch.Load()
+	if w == nil || w.Path != u.PasswdFile {
+		w = &passwdfile.Watch{Path: u.PasswdFile, Logger: o.log}
+		w.Use = func(ctx context.Context, file *passwdfile.File, info os.FileInfo) error { return o.mirror(ctx, w, file, info) }
+		o.watch.Store(w)
 	}
-	o.watch.Load().Look(context.Background())
+	w.Look(context.Background())
 }
 
 // refreshSources brings in what has changed elsewhere.
@@ -85,8 +88,16 @@ func (h helper) Admit(ctx context.Context, name string) error { return h.homes.f
 // those who are missing for a moment must not be refused.
 const settled = 2 * time.Second
 
-// mirror makes the users of the passwd-file users here.
-func (o *Office) mirror(ctx context.Context, file *passwdfile.File, info os.FileInfo) error {
+// errFormer: the configuration names another file by now, or none.
+var errFormer = fmt.Errorf("it is not the passwd-file any more: %w", passwdfile.ErrSettling)
+
+// mirror makes the users of the passwd-file that w watches users here.
+func (o *Office) mirror(ctx context.Context, w *passwdfile.Watch, file *passwdfile.File, info os.FileInfo) error {
+	o.mirroring.Lock()
+	defer o.mirroring.Unlock()
+	if o.watch.Load() != w {
+		return errFormer
+	}
 	users, err := o.directory.List(ctx)
 	if err != nil {
 		return err
@@ -104,7 +115,7 @@ func (o *Office) mirror(ctx context.Context, file *passwdfile.File, info os.File
 			places[place] = u.Name
 		}
 	}
-	done, err := o.directory.Mirror(ctx, o.watch.Load().Path, file.Users, func(name string) error {
+	done, err := o.directory.Mirror(ctx, w.Path, file.Users, func(name string) error {
 		place, err := o.config.MaildirOf(name)
 		if err != nil {
 			return err

@@ -155,3 +155,29 @@ func TestTwoWriters(t *testing.T) {
 		t.Errorf("at the end: %s, want %s", got, want)
 	}
 }
+
+// A look at the file of before that comes late, as when the configuration is
+// read again meanwhile, changes nobody.
+func TestLateLookAtAFormerFile(t *testing.T) {
+	s := newSourcesTest(t, "", "ana bea")
+	former, formerFile := s.watch.Load(), s.file
+	c := *s.config
+	s.file = filepath.Join(t.TempDir(), "others")
+	s.write("ana", time.Hour)
+	c.Users.PasswdFile = s.file
+	s.configureSources(&c)
+	if got := s.names(); got != "ana" {
+		t.Fatalf("of the new file: %s", got)
+	}
+	now := s.file
+	s.file = formerFile
+	s.write("ana bea cleo", 30*time.Minute)
+	s.file = now
+	former.Look(t.Context())
+	if got := s.names(); got != "ana" {
+		t.Errorf("after a look at the former file: %s", got)
+	}
+	c.Users.PasswdFile = ""
+	s.configureSources(&c)
+	former.Look(t.Context())
+}
