@@ -46,7 +46,9 @@ func (o *Office) configureSources(c *config.Config) {
 	w := o.watch.Load()
 	if w == nil || w.Path != u.PasswdFile {
 		w = &passwdfile.Watch{Path: u.PasswdFile, Logger: o.log}
-		w.Use = func(ctx context.Context, file *passwdfile.File, info os.FileInfo) error { return o.mirror(ctx, w, file, info) }
+		w.Use = func(ctx context.Context, file *passwdfile.File, info os.FileInfo) error {
+			return o.mirror(ctx, w, file, info)
+		}
 		o.watch.Store(w)
 	}
 	w.Look(context.Background())

@@ -301,6 +301,9 @@ func TestBeforeTheFileWasRead(t *testing.T) {
 	if err := signIn(d, "bea", "x"); err == nil || errors.Is(err, maildrop.ErrCredentials) {
 		t.Errorf("another file: %v", err)
 	}
+	if err := signIn(d, "ana", "secret"); err == nil || errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("a user of the file of before, under another one that was not read: %v", err)
+	}
 	d.SetSources(Sources{})
 	if err := signIn(d, "ana", "secret"); err == nil || errors.Is(err, maildrop.ErrCredentials) {
 		t.Errorf("no file: %v", err)
@@ -402,5 +405,28 @@ func TestPasswordsOfOthersAreUTF8(t *testing.T) {
 				t.Errorf("%s, %.20q: %v", name, password, err)
 			}
 		}
+	}
+}
+
+// A name that nobody has looks to SCRAM like one of those that somebody has,
+// also where keys that were brought along have another count and salt.
+func TestSCRAMOfNobodyLooksLikeThatOfUsers(t *testing.T) {
+	ctx := context.Background()
+	d := open(t, &Options{SCRAMIterations: 8192})
+	mirror(t, d, line("ana", theKey), line("bea", strings.Replace(theKey, "ZklxMjaOdjKpyUDESxwmtg==", "ZklxMjaOdjKpyUDESxwmtsmt", 1)))
+	lengths := map[int]bool{}
+	for i := range 40 {
+		name := fmt.Sprintf("nobody%d", i)
+		keys, err := d.SCRAM(ctx, maildrop.Attempt{Name: name}, "SHA-256")
+		must(t, err)
+		again, err := d.SCRAM(ctx, maildrop.Attempt{Name: name}, "SHA-256")
+		must(t, err)
+		if keys.Iterations != 4096 || len(keys.Keys) != 0 || string(keys.Salt) != string(again.Salt) {
+			t.Fatalf("%s: %+v, and again %+v; users have 4096 iterations", name, keys, again)
+		}
+		lengths[len(keys.Salt)] = true
+	}
+	if len(lengths) != 2 || !lengths[16] || !lengths[18] {
+		t.Errorf("salts have %v octets, those of users 16 and 18", lengths)
 	}
 }

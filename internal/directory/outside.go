@@ -148,6 +148,8 @@ func (d *Directory) vouched(s *snapshot, u *record) error {
 		return fmt.Errorf("directory: %s: its line in the passwd-file: %s", u.Name, u.outside.unclear)
 	case u.outside.source == SourcePasswdFile && sources.PasswdFile == "":
 		return fmt.Errorf("directory: %s came from a passwd-file, and the configuration names none", u.Name)
+	case u.outside.source == SourcePasswdFile && sources.PasswdFile != s.mirrored:
+		return fmt.Errorf("directory: %s came from the passwd-file %s, and the one that is named now, %s, could not be read yet", u.Name, s.mirrored, sources.PasswdFile)
 	case u.outside.source == SourceHelper && sources.Helper == nil:
 		return fmt.Errorf("directory: %s came from a helper, and the configuration names none", u.Name)
 	}

@@ -207,10 +207,11 @@ type snapshot struct {
 	stored    []*record          // those with a password here, in the order of their ids
 	byID      map[maildrop.ID]*record
 	aliases   map[string][]string
-	catchAlls map[string]string // by domain; "*" is every domain
-	domains   map[string]bool   // that users, aliases and catch-alls name
-	scram     map[string]bool   // hashes for which every enabled user has keys
-	apop      bool              // somebody has a secret for APOP
+	catchAlls map[string]string    // by domain; "*" is every domain
+	domains   map[string]bool      // that users, aliases and catch-alls name
+	scram     map[string]bool      // hashes for which every enabled user has keys
+	keyed     map[string][]*record // those who have keys for a hash, in the order of their ids
+	apop      bool                 // somebody has a secret for APOP
 }
 
 // load reads the whole file.
@@ -226,7 +227,7 @@ func load(ctx context.Context, db *sql.DB) (*snapshot, error) {
 // read reads the whole file within a transaction.
 func read(ctx context.Context, tx *sql.Tx) (*snapshot, error) {
 	s := &snapshot{users: map[string]*record{}, absent: map[string]*record{}, byID: map[maildrop.ID]*record{}, aliases: map[string][]string{},
-		catchAlls: map[string]string{}, domains: map[string]bool{}, scram: map[string]bool{}}
+		catchAlls: map[string]string{}, domains: map[string]bool{}, scram: map[string]bool{}, keyed: map[string][]*record{}}
 	err := tx.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt secret'").Scan(&s.secret)
 	if err != nil {
 		return nil, err
@@ -307,6 +308,7 @@ func (s *snapshot) loadUsers(ctx context.Context, tx *sql.Tx) error {
 		}
 		if u.scram[hash] == nil {
 			u.scram[hash] = &r
+			s.keyed[hash] = append(s.keyed[hash], u)
 		}
 		u.scram[hash].keys = append(u.scram[hash].keys, k)
 		if k.device == nil {

@@ -18,6 +18,9 @@ import (
 // Hashes are the hash functions for which there are SCRAM keys of a password.
 type Hashes struct{ SHA256, SHA1 bool }
 
+// saltLength is how many octets the salts have that are made here.
+const saltLength = 16
+
 // The hashes as sasl and the file call them.
 const (
 	sha256Hash = "SHA-256"
@@ -81,7 +84,7 @@ func (d *Directory) deriveSCRAM(ctx context.Context, id maildrop.ID, password sa
 			return nil, err
 		}
 		if len(k.salt) == 0 {
-			k.salt, k.iterations = make([]byte, 16), d.opts.SCRAMIterations
+			k.salt, k.iterations = make([]byte, saltLength), d.opts.SCRAMIterations
 			rand.Read(k.salt) // never fails: crypto/rand ends the process instead
 		}
 		if k.key, err = d.scramKey(ctx, password, k); err != nil {

@@ -183,8 +183,11 @@ func (d *Directory) check(ctx context.Context, s *snapshot, u *record, name, pas
 // where there is none. Where the hashes of users cost differently, a name that
 // is unknown has the cost of one of them, and always the same: the secret picks
 // the user whose random id comes next.
-func (s *snapshot) decoy(name string) *record {
-	if len(s.stored) == 0 {
+func (s *snapshot) decoy(name string) *record { return s.decoyOf(s.stored, name) }
+
+// decoyOf is decoy among some users, in the order of their ids.
+func (s *snapshot) decoyOf(users []*record, name string) *record {
+	if len(users) == 0 {
 		return nil
 	}
 	h := hmac.New(sha256.New, s.secret)
@@ -193,8 +196,8 @@ func (s *snapshot) decoy(name string) *record {
 	for i := range pick {
 		pick[i] = idLetters[pick[i]%32]
 	}
-	i, _ := slices.BinarySearchFunc(s.stored, maildrop.ID(pick), func(u *record, id maildrop.ID) int { return cmp.Compare(u.ID, id) })
-	return s.stored[i%len(s.stored)]
+	i, _ := slices.BinarySearchFunc(users, maildrop.ID(pick), func(u *record, id maildrop.ID) int { return cmp.Compare(u.ID, id) })
+	return users[i%len(users)]
 }
 
 // hash computes what is stored of a prepared password; a command of the
@@ -229,7 +232,8 @@ func (d *Directory) verify(ctx context.Context, stored, password string) (bool, 
 func (d *Directory) Slots() *passwords.Slots { return d.slots }
 
 // SCRAM returns a user's keys. Somebody unknown, or without keys, has a salt
-// that stays the same for as long as the file lives.
+// that stays the same for as long as the file lives, and looks like one of those
+// who have keys: what was brought along may have another count and length.
 func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) (maildrop.SCRAMKeys, error) {
 	if err := ctx.Err(); err != nil {
 		return maildrop.SCRAMKeys{}, err
@@ -243,12 +247,15 @@ func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) 
 	if err := d.vouched(s, u); err != nil {
 		return maildrop.SCRAMKeys{}, err
 	}
-	keys := maildrop.SCRAMKeys{Salt: fakeSalt(s.secret, hash, name), Iterations: d.opts.SCRAMIterations}
 	if u == nil || u.scram[hash] == nil {
-		return keys, nil
+		length, iterations := saltLength, d.opts.SCRAMIterations
+		if like := s.decoyOf(s.keyed[hash], name); like != nil {
+			length, iterations = len(like.scram[hash].salt), like.scram[hash].iterations
+		}
+		return maildrop.SCRAMKeys{Salt: fakeSalt(s.secret, hash, name, length), Iterations: iterations}, nil
 	}
 	r := u.scram[hash]
-	keys.Salt, keys.Iterations = r.salt, r.iterations
+	keys := maildrop.SCRAMKeys{Salt: r.salt, Iterations: r.iterations}
 	for _, k := range r.keys {
 		if !u.allows(a.Remote) {
 			break // which proves nothing
@@ -259,11 +266,16 @@ func (d *Directory) SCRAM(ctx context.Context, a maildrop.Attempt, hash string) 
 	return keys, nil
 }
 
-// fakeSalt is as long as the salts of users.
-func fakeSalt(secret []byte, hash, name string) []byte {
-	h := hmac.New(sha256.New, secret)
-	h.Write([]byte(hash + "\x00" + name))
-	return h.Sum(nil)[:16]
+// fakeSalt makes a salt of so many octets.
+func fakeSalt(secret []byte, hash, name string, length int) []byte {
+	var salt []byte
+	for i := 0; len(salt) < length; i++ {
+		h := hmac.New(sha256.New, secret)
+		h.Write([]byte(hash + "\x00" + name))
+		h.Write(make([]byte, i)) // so that no two parts are the same; a name has no NUL
+		salt = h.Sum(salt)
+	}
+	return salt[:length]
 }
 
 // TakesUTF8 implements maildrop.UTF8Directory: names are prepared by PRECIS
