@@ -55,6 +55,7 @@ func bearer(mechanism, user, token string) string {
 func TestTokenSignIn(t *testing.T) {
 	o := office(t, "a\n\n1\n")
 	o.AddUser("bob", "secret")
+	o.AddUser("carl", "secret")
 	if err := o.Disable("bob"); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,8 @@ func TestTokenSignIn(t *testing.T) {
 			{"ana", "bad", "invalid_token", "-ERR [AUTH] wrong name or password", "ana false"},
 			{"", "bad", "invalid_token", "-ERR [AUTH] wrong name or password", " false"},
 			{"ana", "narrow", "insufficient_scope", "-ERR [AUTH] wrong name or password", "ana false"},
-			{"bob", "good", "invalid_token", "-ERR [AUTH] wrong name or password", "bob false"}, // another's token
+			{"bob", "good", "invalid_token", "-ERR [AUTH] wrong name or password", "bob false"},
+			{"carl", "good", "invalid_token", "-ERR [AUTH] wrong name or password", "carl false"}, // another's token
 			{"nobody", "good", "invalid_token", "-ERR [AUTH] wrong name or password", "nobody false"},
 			{"bob", "hers", "invalid_token", "-ERR [AUTH] wrong name or password", "bob false"}, // disabled
 			{"nobody", "nobodys", "invalid_token", "-ERR [AUTH] wrong name or password", "nobody false"},

@@ -149,6 +149,49 @@ mechanisms = { EXTERNAL = "required" }
 	}
 }
 
+// Clients are asked for a certificate on the listeners where EXTERNAL is on, and
+// on no others: some of them bother people about it.
+func TestWhoIsAskedForACertificate(t *testing.T) {
+	caFile, ana := clientCertificate(t)
+	c := fileConfig(t, filepath.Join(t.TempDir(), "data"), fmt.Sprintf(`
+[listen]
+pop3s = ["127.0.0.1:0"]
+[client_certificates]
+ca_file = %q
+names = ["common-name"]
+[[listener]]
+service = "pop3s"
+address = "127.0.0.2:0"
+mechanisms = { EXTERNAL = "on" }
+[[listener]]
+service = "pop3s"
+address = "127.0.0.3:0"
+mechanisms = { EXTERNAL = "on" }
+client_certificates = "off"
+`, caFile))
+	_, l := begin(t, c)
+	addUser(t, l.server, "ana")
+	for listener, want := range []bool{false, true, false} {
+		asked := false
+		p, _, err := secure(t, addressIn(t, l.server, POP3S, listener), &tls.Config{
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				asked = true
+				return &ana, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.expect("+OK")
+		p.say("AUTH EXTERNAL =\r\nQUIT\r\n")
+		line, err := p.in.ReadString('\n')
+		if err != nil || asked != want || strings.HasPrefix(line, "+OK") != want {
+			t.Errorf("listener %d: asked %v, then %q, %v", listener, asked, line, err)
+		}
+		p.Close()
+	}
+}
+
 // APOP is there where it is on, for who has a password for it, until that or the
 // user's own is another.
 func TestAPOPSignsIn(t *testing.T) {
