@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"restante.example/pop3server"
 	"restante.example/sasl"
@@ -152,5 +153,56 @@ func TestServeListenerTLS(t *testing.T) {
 	}
 	if err := s.ServeListener(l, "other", true); err == nil || err == pop3server.ErrServerClosed {
 		t.Errorf("TLS without a certificate: %v", err)
+	}
+}
+
+// slowAddress is a connection that does not know its address yet, as behind a
+// proxy that has not said it.
+type slowAddress struct {
+	net.Conn
+	known chan struct{}
+}
+
+func (c slowAddress) RemoteAddr() net.Addr { <-c.known; return c.Conn.RemoteAddr() }
+
+// slowFirst makes the first connection of a listener one of those.
+type slowFirst struct {
+	net.Listener
+	known chan struct{}
+	taken bool
+}
+
+func (l *slowFirst) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err == nil && !l.taken {
+		l.taken = true
+		return slowAddress{nc, l.known}, nil
+	}
+	return nc, err
+}
+
+// A connection whose address takes its time keeps nobody else out.
+func TestAcceptWaitsForNobody(t *testing.T) {
+	s := pop3server.New(options(office(t)))
+	known := make(chan struct{})
+	addr := listen(t, func(l net.Listener) error { return s.ServeListener(&slowFirst{Listener: l, known: known}, "", false) })
+	t.Cleanup(func() { s.Close() })
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := newClient(t, nc)
+	nc2, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc2.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	other := newClient(t, nc2)
+	answered := t.Run("the next one", func(t *testing.T) { other.t = t; other.signIn().ask("QUIT", "+OK") })
+	close(known)
+	if answered {
+		slow.want("+OK")
 	}
 }

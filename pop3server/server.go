@@ -76,7 +76,7 @@ func (s *Server) ServeListener(l net.Listener, name string, implicit bool) error
 		nc, err := l.Accept()
 		if err == nil {
 			wait = 0
-			go newConn(ctx, s, nc, name, implicit).run()
+			go s.serveConn(ctx, nc, name, implicit)
 			continue
 		}
 		if s.table.closing() {
@@ -110,7 +110,14 @@ func isTemporary(err error) bool {
 // what the store and the directory are doing for the connection is cancelled;
 // the connection itself is ended by Shutdown, Close or End.
 func (s *Server) ServeConn(ctx context.Context, nc net.Conn, implicit bool) {
-	newConn(ctx, s, nc, "", implicit).run()
+	s.serveConn(ctx, nc, "", implicit)
+}
+
+// serveConn serves a connection under the rules of a listener. It does all of it,
+// so that Accept waits for nothing: a net.Conn may have to read until it knows
+// its RemoteAddr.
+func (s *Server) serveConn(ctx context.Context, nc net.Conn, listener string, implicit bool) {
+	newConn(ctx, s, nc, listener, implicit).run()
 }
 
 // Shutdown stops listening, tells every session [SYS/TEMP] at its next command
