@@ -205,3 +205,30 @@ func TestRounds(t *testing.T) {
 		})
 	}
 }
+
+// What fewer sessions took says how many are too many.
+func TestTooMany(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b := &serverBench{limit: time.Minute, machine: machine{memory: 10 << 30, processes: 30_000}}
+	hundred := idlers{trial: &trial{ctx: ctx, bench: b}, clients: make([]*client, 100), after: 100 << 20, processes: 100, spent: time.Second}
+	for _, c := range []struct {
+		n      int
+		change func(*idlers)
+		want   string
+	}{
+		{n: 2000, want: ""},
+		{n: 10_000, want: "10 GB of memory"},
+		{n: 2000, change: func(i *idlers) { i.processes = 2000 }, want: "40,000 processes"},
+		{n: 2000, change: func(i *idlers) { i.spent = 4 * time.Second }, want: "not be done within 1m0s"},
+		{n: 2000, change: func(i *idlers) { i.clients = nil }, want: ""},
+	} {
+		i := hundred
+		if c.change != nil {
+			c.change(&i)
+		}
+		if got := i.tooMany(c.n); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%d more than %d: %q, want %q", c.n, len(i.clients), got, c.want)
+		}
+	}
+}

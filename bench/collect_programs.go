@@ -44,7 +44,7 @@ func findPrograms(ctx context.Context, dir string) ([]collectProgram, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours := collectProgram{path: binary, prepare: prepareRestante, Subject: report.Subject{Name: "restante", Kind: report.Ours, Version: "of this repository",
+	ours := collectProgram{path: binary, prepare: prepareRestante, Subject: report.Subject{Name: "restante", Kind: report.Ours, Version: ourVersion(ctx),
 		Settings: []string{"as it always is: every message, its name and the journal are flushed before a message counts as filed"}}}
 	others := []collectProgram{
 		{prepare: prepareMpop, Subject: report.Subject{Name: "mpop",

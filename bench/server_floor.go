@@ -23,7 +23,7 @@ func floor(ctx context.Context, dir string, id identity) (server, error) {
 	}
 	return server{
 		noPasswords: "it checks none",
-		Subject: report.Subject{Name: "floor", Side: "server", Kind: report.Floor, Version: "of this repository", Settings: []string{
+		Subject: report.Subject{Name: "floor", Side: "server", Kind: report.Floor, Version: ourVersion(ctx), Settings: []string{
 			"a few hundred lines of Go without passwords, locks and state, which believe file names: what one process can do at the least (bench/floor)"}},
 		start: func(ctx context.Context, dir string, users crowd) (*instance, error) {
 			mail := filepath.Join(dir, "mail")

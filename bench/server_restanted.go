@@ -33,6 +33,19 @@ func build(ctx context.Context, dir, name, pkg string) (string, error) {
 	return binary, nil
 }
 
+// ourVersion names the commit that is measured, as far as git knows.
+func ourVersion(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return "of this repository"
+	}
+	version := "commit " + strings.TrimSpace(string(out))
+	if exec.CommandContext(ctx, "git", "diff", "--quiet", "HEAD", "--", ":/*.go").Run() != nil {
+		version += " with changes"
+	}
+	return version
+}
+
 // restanted is our server. The certificate is that of all servers.
 func restanted(ctx context.Context, dir string, id identity) (server, error) {
 	binary, err := build(ctx, dir, "restanted", "restante.example/cmd/restanted")
@@ -40,7 +53,7 @@ func restanted(ctx context.Context, dir string, id identity) (server, error) {
 		return server{}, err
 	}
 	return server{
-		Subject: report.Subject{Name: "restanted", Side: "server", Kind: report.Ours, Version: "of this repository",
+		Subject: report.Subject{Name: "restanted", Side: "server", Kind: report.Ours, Version: ourVersion(ctx),
 			Settings: []string{"everything on: locks, journal, checksums, limits, guard against guessing, sign-in memory; only the limits below are raised, since all of the load comes from one address"},
 			File:     restantedConfig},
 		start: func(ctx context.Context, dir string, users crowd) (*instance, error) {
