@@ -16,70 +16,93 @@ import (
 // ahead is how many commands a client sends before it has the first answer.
 const ahead = 32
 
-func retrRow(z sizes, useTLS, pipelined bool) report.Row {
+func retrRow(useTLS, pipelined bool) report.Row {
 	id, title := way(useTLS)
+	row := report.Row{ID: "retr/" + id + "/single", Title: title + ", one at a time", Unit: "message", Shows: []string{report.CPU, report.Wall, report.Memory}}
 	if pipelined {
-		return report.Row{ID: "retr/" + id + "/ahead", Title: title + ", 32 ahead", Unit: count(z.mixed) + " messages",
-			Shows: []string{report.CPU, report.Wall, report.Memory}}
+		row.ID, row.Title = "retr/"+id+"/ahead", title+", 32 ahead"
 	}
-	return report.Row{ID: "retr/" + id + "/single", Title: title + ", one at a time", Unit: "message",
-		Shows: []string{report.CPU, report.Wall, report.Memory}}
+	return row
+}
+
+func smallRow() report.Row {
+	return report.Row{ID: "retr/small", Title: "plain, one at a time, 4 KB each", Unit: "message", Shows: []string{report.Wall, report.CPU, report.Memory}}
 }
 
 func retrScenario(z sizes) scenario {
 	s := scenario{id: "retr"}
 	for _, useTLS := range both {
-		s.rows = append(s.rows, retrRow(z, useTLS, true), retrRow(z, useTLS, false))
+		s.rows = append(s.rows, retrRow(useTLS, true), retrRow(useTLS, false))
 	}
+	s.rows = append(s.rows, smallRow())
 	s.run = func(t *trial) error {
-		in, err := t.start(crowd{n: 1})
+		in, err := t.start(crowd{n: 2})
 		if err != nil {
 			return err
 		}
 		if err := t.bench.mixed.fill(in, 0, z.mixed, true); err != nil {
 			return err
 		}
-		retrieve := func(useTLS bool, ahead int, until time.Time) (int, error) {
-			c, err := signIn(t.ctx, in, 0, useTLS)
-			if err != nil {
-				return 0, err
-			}
-			got, err := c.retrieve(z.mixed, ahead, false, until)
-			if err != nil {
-				c.close()
-				return 0, err
-			}
-			return got, c.quit()
+		if err := t.bench.letters.fill(in, 1, z.removed, true); err != nil {
+			return err
 		}
 		end, _ := t.ctx.Deadline()
-		if _, err := retrieve(false, ahead, end); err != nil { // sizes are learnt, files are in memory
+		// Sizes are learnt, files are in memory.
+		if _, err := retrieve(t, in, 0, z.mixed, false, ahead, end); err != nil {
 			return err
 		}
 		for _, useTLS := range both {
 			for _, pipelined := range both {
-				row := retrRow(z, useTLS, pipelined).ID
+				row := retrRow(useTLS, pipelined).ID
 				if useTLS && t.server.noTLS != "" {
 					t.cannot(row, report.Impossible, t.server.noTLS)
 					continue
 				}
-				var values map[string]float64
-				if pipelined {
-					values, err = t.repeated(in, z.span, 1, func(int) error {
-						_, err := retrieve(useTLS, ahead, end)
-						return err
-					})
-				} else {
-					values, err = in.timed(func() (int, error) { return retrieve(useTLS, 1, time.Now().Add(3*z.span)) })
-				}
+				values, err := in.timed(func() (got int, err error) {
+					if !pipelined {
+						return retrieve(t, in, 0, z.mixed, useTLS, 1, time.Now().Add(3*z.span))
+					}
+					for begin := time.Now(); err == nil && time.Since(begin) < z.span; {
+						var n int
+						n, err = retrieve(t, in, 0, z.mixed, useTLS, ahead, end)
+						got += n
+					}
+					return got, err
+				})
 				if err != nil {
 					return err
 				}
 				t.add(row, values)
 			}
 		}
+		if _, err := retrieve(t, in, 1, z.removed, false, ahead, end); err != nil {
+			return err
+		}
+		values, err := in.timed(func() (int, error) {
+			return retrieve(t, in, 1, z.removed, false, 1, time.Now().Add(2*z.span))
+		})
+		if err != nil {
+			return err
+		}
+		t.add(smallRow().ID, values)
 		return nil
 	}
 	return s
+}
+
+// retrieve is a session that gets up to n messages of a user before the time is
+// over, and tells how many came.
+func retrieve(t *trial, in *instance, user, n int, useTLS bool, ahead int, until time.Time) (int, error) {
+	c, err := signIn(t.ctx, in, user, useTLS)
+	if err != nil {
+		return 0, err
+	}
+	got, err := c.retrieve(n, ahead, false, until)
+	if err != nil {
+		c.close()
+		return got, err
+	}
+	return got, c.quit()
 }
 
 func removeScenario(z sizes) scenario {

@@ -113,7 +113,7 @@ func runIdle(t *trial, z sizes, useTLS bool, steps []int) error {
 	if err != nil {
 		return err
 	}
-	i := &idlers{trial: t, in: in, useTLS: useTLS, rest: z.rest}
+	i := &idlers{trial: t, in: in, useTLS: useTLS}
 	defer i.close()
 	if err := t.bench.letters.fill(in, most, 10, true); err != nil {
 		return err
@@ -127,7 +127,7 @@ func runIdle(t *trial, z sizes, useTLS bool, steps []int) error {
 		return err
 	}
 	// A few, to see what one takes.
-	if _, err := i.open(steps[0] / 20); err != nil {
+	if _, err := i.open(steps[0]/20, settle); err != nil {
 		return err
 	}
 	for _, n := range steps {
@@ -136,7 +136,7 @@ func runIdle(t *trial, z sizes, useTLS bool, steps []int) error {
 			t.cannot(besideRow(useTLS, n).ID, report.NotRun, reason)
 			continue
 		}
-		values, err := i.open(n)
+		values, err := i.open(n, z.rest)
 		if err != nil {
 			return err
 		}
@@ -160,11 +160,11 @@ type idlers struct {
 	after     int64
 	processes int
 	spent     time.Duration // on signing in
-	rest      time.Duration
 }
 
-// open opens sessions until there are n, and tells what they take.
-func (i *idlers) open(n int) (map[string]float64, error) {
+// open opens sessions until there are n, and tells what they take after a rest,
+// in which the server gives back what the sign-ins needed.
+func (i *idlers) open(n int, rest time.Duration) (map[string]float64, error) {
 	from := len(i.clients)
 	for user := from; user < n; user++ {
 		if err := i.trial.bench.letters.fill(i.in, user, 0, true); err != nil {
@@ -186,7 +186,7 @@ func (i *idlers) open(n int) (map[string]float64, error) {
 		return nil, err
 	}
 	i.spent += time.Since(began)
-	time.Sleep(i.rest)
+	time.Sleep(rest)
 	i.after, i.processes, err = memoryOf(i.in.pids, i.in.apart)
 	if err != nil {
 		return nil, err

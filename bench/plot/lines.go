@@ -105,7 +105,9 @@ func Lines(title, x, y string, lines []Line) []byte {
 		floor = names[i].at - apart
 	}
 	for _, n := range names {
-		c.line(atX(n.last.X)+5, atY(n.last.Y), width-right+12, n.at, n.line.Color, 1)
+		if n.last.X == highX {
+			c.line(atX(n.last.X)+5, atY(n.last.Y), width-right+12, n.at, n.line.Color, 1)
+		}
 		style := ""
 		if n.line.Strong {
 			style = bold

@@ -158,7 +158,7 @@ func (r *Results) pages() map[string]string {
 			continue
 		}
 		var b strings.Builder
-		fmt.Fprintf(&b, "%s# %s\n\n%s\n", written, titles[name], r.origin())
+		fmt.Fprintf(&b, "%s# %s\n\n%s", written, titles[name], r.origin())
 		for _, s := range r.Sections {
 			if s.page() == name {
 				b.WriteString(r.section(s, true))
@@ -185,9 +185,16 @@ func (r *Results) section(s Section, pictures bool) string {
 
 // origin says by which command and on which machine the figures were made.
 func (r *Results) origin() string {
-	return fmt.Sprintf("`%s` made the figures of the %ss on %s in %s: %d rounds, on a machine with %s. What took longer than %v in a round was not repeated, and what took longer than %v was ended.\n\n",
+	return fmt.Sprintf("`%s` made the figures of the %ss on %s in %s: %s, on a machine with %s. What took longer than %v in a round was not repeated, and what took longer than %v was ended.\n\n",
 		r.Command, r.Sections[0].Side, r.Made.Format("2 January 2006"), time.Duration(r.Took*float64(time.Second)).Round(time.Second),
-		r.Rounds, strings.Join(r.Machine, ", "), time.Duration(r.Patience*float64(time.Second)), time.Duration(r.Limit*float64(time.Second)))
+		rounds(r.Rounds), strings.Join(r.Machine, ", "), time.Duration(r.Patience*float64(time.Second)), time.Duration(r.Limit*float64(time.Second)))
+}
+
+func rounds(n int) string {
+	if n == 1 {
+		return "1 round"
+	}
+	return fmt.Sprintf("%d rounds", n)
 }
 
 // versions lists what was measured.

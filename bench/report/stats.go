@@ -32,7 +32,7 @@ func Number(v float64) string {
 		return grouped(fmt.Sprintf("%.0f", v))
 	case v >= 9.995:
 		return fmt.Sprintf("%.1f", v)
-	case v >= 0.0995 || v == 0:
+	case v >= 0.9995 || v == 0:
 		return fmt.Sprintf("%.2f", v)
 	}
 	return fmt.Sprintf("%.3f", v)
