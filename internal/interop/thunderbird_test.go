@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"restante.example/internal/peers"
+	"restante.example/internal/tokens/tokenstest"
 )
 
 // marionette is a Thunderbird that is told what to do, by Mozilla's protocol for
@@ -108,7 +109,7 @@ user_pref("mail.server.server1.name", "ana");
 user_pref("mail.server.server1.hostname", "localhost");
 user_pref("mail.server.server1.port", %s);
 user_pref("mail.server.server1.socketType", %s);
-user_pref("mail.server.server1.authMethod", 3);
+user_pref("mail.server.server1.authMethod", %s);
 user_pref("mail.server.server1.userName", %q);
 user_pref("mail.server.server1.leave_on_server", %s);
 user_pref("mail.server.server1.check_new_mail", false);
@@ -134,7 +135,8 @@ func runThunderbird(t *testing.T, thunderbird string, r run) result {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(profile, "user.js"), fmt.Sprintf(thunderbirdProfile, r.port,
-		map[string]string{"none": "0", "stls": "2", "implicit": "3"}[r.tls], r.user, onOff(r.remove, "false", "true")))
+		map[string]string{"none": "0", "stls": "2", "implicit": "3"}[r.tls],
+		onOff(r.mechanism == "APOP", "4", "3"), r.user, onOff(r.remove, "false", "true")))
 	ready := filepath.Join(profile, "MarionetteActivePort")
 	if err := os.Remove(ready); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
@@ -240,4 +242,21 @@ func TestThunderbird(t *testing.T) {
 			return messages
 		},
 	}.collects(t)
+}
+
+// TestThunderbirdTakesAPOP: where it is set to "encrypted password".
+func TestThunderbirdTakesAPOP(t *testing.T) {
+	t.Parallel()
+	once := programs["Thunderbird"](t)
+	o := startOffice(t, peers.Dir(t), allMechanisms(t, tokenstest.New(t), newAuthority(t)))
+	a := o.addFor(t, tokenstest.Email, "stls")
+	o.deliver(t, corpus()[0].text, a.user)
+	a.mechanism, a.password = "APOP", apopPassword
+	r := run{account: a, home: newDir(t)}
+	once(t, r).must(t, 0)
+	same(t, "collected", readThunderbird(t, r.home), []string{unix(a, wire(a.user, corpus()[0].text))})
+	waitFor(t, "the end of the session", func() bool { return len(o.sessions(t, a.user)) == 1 })
+	if s := o.sessions(t, a.user)[0]; s.Mechanism != "APOP" || s.TLS == "" {
+		t.Errorf("the session: %+v", s)
+	}
 }

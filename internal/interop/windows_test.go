@@ -172,8 +172,8 @@ func TestSylpheed(t *testing.T) {
 	}.collects(t)
 }
 
-// runSylpheed collects once and returns what Sylpheed says.
-func runSylpheed(t *testing.T, display, sylpheed string, r run) string {
+// runSylpheed collects once. The output is what Sylpheed says; it has no exit code.
+func runSylpheed(t *testing.T, display, sylpheed string, r run) result {
 	t.Helper()
 	config := filepath.Join(r.home, "config")
 	sylpheedAccount(t, r, config, "inbox")
@@ -183,7 +183,7 @@ func runSylpheed(t *testing.T, display, sylpheed string, r run) string {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(config, "trust.crt"), string(certificate))
-	return windowed{display, sylpheed, []string{"--configdir", config}, regexp.MustCompile(`(?m)^session \(.*destroyed$`)}.collect(t, r.home)
+	return result{output: windowed{display, sylpheed, []string{"--configdir", config}, regexp.MustCompile(`(?m)^session \(.*destroyed$`)}.collect(t, r.home)}
 }
 
 // TestClawsMail: in its window.
@@ -200,8 +200,8 @@ func TestClawsMail(t *testing.T) {
 	}.collects(t)
 }
 
-// runClaws collects once and returns what Claws Mail says.
-func runClaws(t *testing.T, display, claws string, r run) string {
+// runClaws collects once. The output is what Claws Mail says; it has no exit code.
+func runClaws(t *testing.T, display, claws string, r run) result {
 	t.Helper()
 	config := filepath.Join(r.home, "config")
 	sylpheedAccount(t, r, config, "#mh/Mailbox/inbox")
@@ -218,5 +218,5 @@ func runClaws(t *testing.T, display, claws string, r run) string {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(config, "certs", "localhost."+r.port+".cert"), string(certificate.Bytes))
-	return windowed{display, claws, []string{"--alternate-config-dir", config}, regexp.MustCompile(`(?m)session \(.*destroyed$`)}.collect(t, r.home)
+	return result{output: windowed{display, claws, []string{"--alternate-config-dir", config}, regexp.MustCompile(`(?m)session \(.*destroyed$`)}.collect(t, r.home)}
 }

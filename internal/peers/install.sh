@@ -13,7 +13,7 @@ set -eu
 packages="libauthen-pam-perl util-linux curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
 	postfix dovecot-pop3d dovecot-lmtpd openssl strace xfsprogs libpam-modules libsasl2-modules libc-bin
 	systemd gcc libc6-dev git prometheus
-	s-nail ruby ruby-mail ecj openjdk-17-jre-headless libmail-java libjakarta-mail-java
+	s-nail ruby ruby-mail ecj default-jre-headless libmail-java libjakarta-mail-java
 	sylpheed claws-mail thunderbird xvfb nginx libnginx-mod-mail haproxy testssl.sh"
 
 # Servers whose packages exclude each other: a directory and what goes into it.

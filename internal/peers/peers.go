@@ -33,7 +33,7 @@ func packageOf(program string) string {
 	case "postconf", "postqueue":
 		return "postfix"
 	case "java":
-		return "openjdk-17-jre-headless"
+		return "default-jre-headless"
 	case "promtool":
 		return "prometheus"
 	case "script":
