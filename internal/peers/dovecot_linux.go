@@ -16,6 +16,13 @@ import (
 // root.
 func Dovecot(t testing.TB, messages []string) *POP3Server {
 	t.Helper()
+	return DovecotUsers(t, messages, nil)
+}
+
+// DovecotUsers is Dovecot with more users, who have the same mail. Each is a name,
+// a password as a passwd-file has it, and its extra fields.
+func DovecotUsers(t testing.TB, messages []string, more [][3]string) *POP3Server {
+	t.Helper()
 	dovecot := Need(t, "dovecot")
 	if _, err := exec.LookPath("/usr/lib/dovecot/pop3"); err != nil {
 		Missing(t, "Dovecot has no POP3 here: apt-get install dovecot-pop3d, or ./check")
@@ -28,8 +35,11 @@ func Dovecot(t testing.TB, messages []string) *POP3Server {
 	left := maildir(t, filepath.Join(home, "Maildir"), messages, uid, gid)
 	give(t, home, uid, gid)
 	plain, implicit := Port(t), Port(t)
-	writeFile(t, filepath.Join(dir, "users"),
-		fmt.Sprintf("%s:{PLAIN}%s:%d:%d::%s::\n", theUser, thePassword, uid, gid, home), 0o644)
+	users := ""
+	for _, u := range append([][3]string{{theUser, "{PLAIN}" + thePassword, ""}}, more...) {
+		users += fmt.Sprintf("%s:%s:%d:%d::%s::%s\n", u[0], u[1], uid, gid, home, u[2])
+	}
+	writeFile(t, filepath.Join(dir, "users"), users, 0o644)
 	config := filepath.Join(dir, "dovecot.conf")
 	writeFile(t, config, fmt.Sprintf(`
 base_dir = %[1]s/run
@@ -70,6 +80,6 @@ userdb {
 	launch(t, local(plain), exec.Command(dovecot, "-F", "-c", config))
 	return &POP3Server{
 		Addr: local(plain), TLSAddr: local(implicit), CA: cert,
-		User: theUser, Password: thePassword, Left: left,
+		User: theUser, Password: thePassword, UsersFile: filepath.Join(dir, "users"), Left: left,
 	}
 }

@@ -31,6 +31,9 @@ func noServer(t testing.TB) *POP3Server {
 // Dovecot skips the test.
 func Dovecot(t testing.TB, messages []string) *POP3Server { return noServer(t) }
 
+// DovecotUsers is Dovecot with more users.
+func DovecotUsers(t testing.TB, messages []string, more [][3]string) *POP3Server { return noServer(t) }
+
 // Courier skips the test.
 func Courier(t testing.TB, messages []string) *POP3Server { return noServer(t) }
 

@@ -36,6 +36,8 @@ type POP3Server struct {
 	CA string
 	// User and Password sign in.
 	User, Password string
+	// UsersFile is Dovecot's passwd-file; empty for others.
+	UsersFile string
 	// Left returns the messages that are in the maildrop now, as the server
 	// keeps them, without the lines that an mbox adds, in order of arrival.
 	Left func() []string
