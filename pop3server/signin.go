@@ -158,7 +158,6 @@ func (c *conn) ask(a maildrop.Attempt, look func(context.Context) error) error {
 	if c.opt.Directory == nil || c.opt.Store == nil {
 		return errNoBackend
 	}
-	c.signIn.epoch = c.server.table.currentEpoch()
 	c.checking.Store(true)
 	defer c.checking.Store(false)
 	ctx, cancel := context.WithDeadline(c.ctx, c.signInBy())
@@ -167,6 +166,8 @@ func (c *conn) ask(a maildrop.Attempt, look func(context.Context) error) error {
 		return err
 	}
 	c.passed()
+	// What was revoked before is known to the directory.
+	c.signIn.epoch = c.server.table.currentEpoch()
 	return look(ctx)
 }
 

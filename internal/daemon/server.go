@@ -113,7 +113,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	s.measuring.office = s.office
-	s.guard = refusals{guard.New(&guard.Options{Account: s.office.directory.Account}), s.measuring.metrics}
+	s.guard = fresh{refusals{guard.New(&guard.Options{Account: s.office.directory.Account}), s.measuring.metrics}, s.office.refreshSources}
 	checker, err := s.newTokens(c)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"restante.example/internal/directory"
 	"restante.example/internal/passwdfile"
 	"restante.example/internal/passwords"
+	"restante.example/pop3server"
 )
 
 // ReplyCommand is the command of this program that a helper runs.
@@ -59,6 +61,23 @@ func (o *Office) refreshSources(ctx context.Context) {
 	if w := o.watch.Load(); w != nil {
 		w.Refresh(ctx)
 	}
+}
+
+// fresh is a guard that brings in what has changed elsewhere before the directory
+// is asked. Whose line has changed is signed out by that, and a sign-in that is
+// under way meanwhile has to be tried again; so it is done before.
+type fresh struct {
+	pop3server.Guard
+	refresh func(context.Context)
+}
+
+// Before implements pop3server.Guard.
+func (f fresh) Before(ctx context.Context, remote netip.Addr, name string) error {
+	if err := f.Guard.Before(ctx, remote, name); err != nil {
+		return err
+	}
+	f.refresh(ctx)
+	return nil
 }
 
 // watchSources does so until ctx ends, so that who is removed elsewhere is soon

@@ -181,3 +181,27 @@ func TestLateLookAtAFormerFile(t *testing.T) {
 	s.configureSources(&c)
 	former.Look(t.Context())
 }
+
+// A changed password works at the first try, though it is this sign-in that
+// finds the change and ends the sessions of the old one.
+func TestChangedPasswordWorksAtTheFirstTry(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users")
+	write := func(password string) {
+		t.Helper()
+		next := file + ".new"
+		if err := errors.Join(os.WriteFile(next, []byte("ana:{PLAIN}"+password+"\n"), 0o600), os.Rename(next, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("p0")
+	c := testConfig(t, config.Flags{})
+	c.Users.PasswdFile = file
+	ready, _ := begin(t, c)
+	for i := range 5 {
+		p := dial(t, ready.POP3)
+		p.say(fmt.Sprintf("USER ana\r\nPASS p%d\r\n", i))
+		p.expect("+OK 0 messages")
+		write(fmt.Sprintf("p%d", i+1))
+		time.Sleep(time.Second) // for as long an old answer may hold
+	}
+}

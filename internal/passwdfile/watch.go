@@ -88,14 +88,18 @@ const (
 )
 
 // Refresh looks whether the file has changed, unless somebody has within the
-// last second. It returns when what it found is in force, or is logged as not
-// to be used.
+// last second, and waits for somebody who is about it. It returns when what was
+// found is in force, or is logged as not to be used.
 func (w *Watch) Refresh(ctx context.Context) {
 	at, last := w.now().UnixNano(), w.looked.Load()
-	if at-last < int64(lookEvery) && at >= last || !w.looked.CompareAndSwap(last, at) {
-		return
+	if at-last >= int64(lookEvery) || at < last {
+		if w.looked.CompareAndSwap(last, at) {
+			w.Look(ctx)
+			return
+		}
 	}
-	w.Look(ctx)
+	w.mu.Lock() // free, unless somebody is about it
+	defer w.mu.Unlock()
 }
 
 func (w *Watch) now() time.Time {
