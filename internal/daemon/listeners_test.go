@@ -25,6 +25,7 @@ import (
 
 	"restante.example/internal/cert"
 	"restante.example/internal/config"
+	"restante.example/pop3server"
 )
 
 // fileConfig reads a configuration as from a file, with a data directory of its
@@ -391,5 +392,26 @@ func TestClientCAMustHoldCertificates(t *testing.T) {
 	at.ClientCA, _ = clientCertificate(t)
 	if err := askForCertificates(settings, at); err != nil || settings.ClientCAs.Equal(x509.NewCertPool()) {
 		t.Errorf("a good one: %v", err)
+	}
+}
+
+// Whoever came in by a listener just before it went is held to its rules, not to
+// those of all.
+func TestRulesOutliveTheirListener(t *testing.T) {
+	log := NewLog(os.Stderr, config.Default()).Logger
+	with := fileConfig(t, "/d", "[[listener]]\nservice = \"pop3\"\naddress = \":110\"\nclear_text = \"never\"\n")
+	without := fileConfig(t, "/d", "clear_text = \"loopback\"\n")
+	var r *reception
+	for i, step := range []struct {
+		c    *config.Config
+		want pop3server.ClearText
+	}{{with, pop3server.ClearTextNever}, {without, pop3server.ClearTextNever}, {without, pop3server.ClearTextDefault}} {
+		var err error
+		if r, err = receive(step.c, r, log); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.listeners()["pop3 :110"].ClearText; got != step.want {
+			t.Errorf("step %d: clear text is %v, want %v", i, got, step.want)
+		}
 	}
 }

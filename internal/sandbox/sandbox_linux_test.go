@@ -198,6 +198,10 @@ func TestEnter(t *testing.T) {
 	if !report.Files {
 		t.Errorf("%+v", report)
 	}
+	// What can be read can still not be run.
+	confine(t, Needs{Read: []string{"/bin", "/lib", "/lib64", "/usr"}}, map[attempt]bool{
+		{Do: "read", Path: "/bin/true"}: false, {Do: "run", Path: "/bin/true"}: true,
+	})
 	if report.ABI >= abiTCP {
 		confine(t, Needs{}, map[attempt]bool{{Do: "connect", Path: l.Addr().String(), Other: "tcp"}: true})
 		confine(t, Needs{Connect: true}, map[attempt]bool{{Do: "connect", Path: l.Addr().String(), Other: "tcp"}: false})
