@@ -93,3 +93,40 @@ func ExampleServer_End() {
 	fmt.Println(ended)
 	// Output: 0
 }
+
+// Ways to sign in, and rules of one listener: what is required there is all that
+// is accepted there.
+func ExampleServer_ServeListener() {
+	office := pop3mem.New(nil)
+	office.AddUser("ana", "secret")
+	server := pop3server.New(&pop3server.Options{
+		Store: office, Directory: office, Logger: slog.New(slog.DiscardHandler),
+		Mechanisms: map[string]pop3server.Policy{"LOGIN": pop3server.PolicyOff},
+		Listeners: map[string]pop3server.Rules{
+			"strict": {Mechanisms: map[string]pop3server.Policy{"SCRAM-SHA-256": pop3server.PolicyRequired}},
+		},
+	})
+	defer server.Close()
+	for _, name := range []string{"strict", "other"} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		go server.ServeListener(listener, name, false)
+		program, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		io.WriteString(program, "AUTH\r\nQUIT\r\n")
+		conversation, err := io.ReadAll(program)
+		if err != nil {
+			fmt.Println(err)
+		}
+		fmt.Printf("%s: %q\n", name, strings.Fields(string(conversation))[7:9])
+	}
+	// Output:
+	// strict: ["SCRAM-SHA-256" "."]
+	// other: ["SCRAM-SHA-256" "PLAIN"]
+}
