@@ -46,9 +46,9 @@ func retrScenario(z sizes) scenario {
 		if err := t.bench.letters.fill(in, 1, z.removed, true); err != nil {
 			return err
 		}
-		end, _ := t.ctx.Deadline()
+		all := t.bench.limit
 		// Sizes are learnt, files are in memory.
-		if _, err := retrieve(t, in, 0, z.mixed, false, ahead, end); err != nil {
+		if _, err := retrieve(t, in, 0, z.mixed, false, ahead, all); err != nil {
 			return err
 		}
 		for _, useTLS := range both {
@@ -60,11 +60,11 @@ func retrScenario(z sizes) scenario {
 				}
 				values, err := in.timed(func() (got int, err error) {
 					if !pipelined {
-						return retrieve(t, in, 0, z.mixed, useTLS, 1, time.Now().Add(3*z.span))
+						return retrieve(t, in, 0, z.mixed, useTLS, 1, 3*z.span)
 					}
 					for begin := time.Now(); err == nil && time.Since(begin) < z.span; {
 						var n int
-						n, err = retrieve(t, in, 0, z.mixed, useTLS, ahead, end)
+						n, err = retrieve(t, in, 0, z.mixed, useTLS, ahead, all)
 						got += n
 					}
 					return got, err
@@ -75,11 +75,11 @@ func retrScenario(z sizes) scenario {
 				t.add(row, values)
 			}
 		}
-		if _, err := retrieve(t, in, 1, z.removed, false, ahead, end); err != nil {
+		if _, err := retrieve(t, in, 1, z.removed, false, ahead, all); err != nil {
 			return err
 		}
 		values, err := in.timed(func() (int, error) {
-			return retrieve(t, in, 1, z.removed, false, 1, time.Now().Add(2*z.span))
+			return retrieve(t, in, 1, z.removed, false, 1, 2*z.span)
 		})
 		if err != nil {
 			return err
@@ -90,14 +90,14 @@ func retrScenario(z sizes) scenario {
 	return s
 }
 
-// retrieve is a session that gets up to n messages of a user before the time is
-// over, and tells how many came.
-func retrieve(t *trial, in *instance, user, n int, useTLS bool, ahead int, until time.Time) (int, error) {
+// retrieve is a session that gets up to n messages of a user for a while, and
+// tells how many came.
+func retrieve(t *trial, in *instance, user, n int, useTLS bool, ahead int, span time.Duration) (int, error) {
 	c, err := signIn(t.ctx, in, user, useTLS)
 	if err != nil {
 		return 0, err
 	}
-	got, err := c.retrieve(n, ahead, false, until)
+	got, err := c.retrieve(n, ahead, false, time.Now().Add(span))
 	if err != nil {
 		c.close()
 		return got, err

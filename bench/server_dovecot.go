@@ -21,6 +21,9 @@ import (
 // errMissing: a program of others is not on this machine.
 var errMissing = errors.New("is not installed: internal/peers/install.sh, or -all, installs it")
 
+// errNotRoot: servers of others begin as root.
+var errNotRoot = errors.New("begins as root, and this is not")
+
 // dovecot is Dovecot with Debian's defaults, or tuned as far as it goes.
 func dovecot(ctx context.Context, tuned bool, id identity) (server, error) {
 	name := "Dovecot"
@@ -35,7 +38,7 @@ func dovecot(ctx context.Context, tuned bool, id identity) (server, error) {
 		return s, errMissing
 	}
 	if os.Getuid() != 0 {
-		return s, errors.New("is started as root, and this is not")
+		return s, errNotRoot
 	}
 	version, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {

@@ -34,7 +34,7 @@ func floor(ctx context.Context, dir string, id identity) (server, error) {
 			if err != nil {
 				return nil, err
 			}
-			in := &instance{pop3: a[0], pop3s: a[1], lmtp: a[2]}
+			in := &instance{pop3: a[0], pop3s: a[1], lmtp: a[2], uid: os.Getuid()}
 			in.box = func(user int) string { return filepath.Join(mail, fmt.Sprintf("u%d", user)) }
 			return in, in.launch(ctx, dir, exec.Command(binary, mail, a[0], a[1], a[2], id.cert, id.key))
 		},

@@ -64,12 +64,21 @@ func (s *starter) end() {
 
 const noLMTP = "it takes no mail in by LMTP"
 
+// unpackedVersion finds out whether a server can be started here, and which one
+// it is.
+func unpackedVersion(s *server, name, debian string) error {
+	if os.Getuid() != 0 {
+		return errNotRoot
+	}
+	t := &starter{}
+	return t.try(func() { s.Version = peers.Version(t, name, debian) })
+}
+
 // courier is Courier.
 func courier(id identity) (server, error) {
 	s := server{noLMTP: noLMTP, Subject: report.Subject{Name: "Courier", Side: "server", Kind: report.Peer, Settings: []string{
 		"Debian's programs with raised limits; passwords are checked by PAM against MD5 hashes of crypt(3), and against SHA-512 ones where slow hashes are measured, which cost less than argon2id"}}}
-	t := &starter{}
-	if err := t.try(func() { s.Version = peers.Version(t, "courier", "courier-pop") }); err != nil {
+	if err := unpackedVersion(&s, "courier", "courier-pop"); err != nil {
 		return s, err
 	}
 	s.start = func(ctx context.Context, dir string, users crowd) (*instance, error) {
@@ -83,8 +92,7 @@ func popa3d(id identity) (server, error) {
 	s := server{noLMTP: noLMTP, noTLS: "it has no TLS", noSizes: "it keeps mail in one mbox file, which has no names", Subject: report.Subject{
 		Name: "popa3d", Side: "server", Kind: report.Peer, Settings: []string{
 			"one mbox file for each user; passwords as with Courier; started for each connection, since by itself it can listen on port 110 of every address only: the time of the program that accepts and starts it is not counted"}}}
-	t := &starter{}
-	if err := t.try(func() { s.Version = peers.Version(t, "popa3d", "popa3d") }); err != nil {
+	if err := unpackedVersion(&s, "popa3d", "popa3d"); err != nil {
 		return s, err
 	}
 	s.start = func(ctx context.Context, dir string, users crowd) (*instance, error) {

@@ -87,7 +87,7 @@ func startRestanted(ctx context.Context, binary, dir string, users crowd, id ide
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{pop3: a[0], pop3s: a[1], lmtp: a[2]}
+	in := &instance{pop3: a[0], pop3s: a[1], lmtp: a[2], uid: os.Getuid()}
 	in.box = func(user int) string { return filepath.Join(data, "mail", fmt.Sprintf("u%d", user), "Maildir") }
 	return in, in.launch(ctx, dir, exec.Command(binary, "serve", "--insecure-serve-as-root", "--config", config, "--data", data,
 		"--pop3", a[0], "--pop3s", a[1], "--lmtp", a[2], "--tls-cert", id.cert, "--tls-key", id.key))
