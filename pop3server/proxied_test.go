@@ -84,3 +84,29 @@ func TestProxiedLimitPerAddress(t *testing.T) {
 		}
 	})
 }
+
+// Where a proxy on a Unix socket speaks for itself there is no address, so that
+// no limit per address has a client of another address go.
+func TestProxiedWithoutAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt := options(office(t))
+		opt.Limits.PerAddress = 1
+		s := serve(t, opt)
+		first := dialProxied(t, s, "192.0.2.1", false)
+		first.want("+OK")
+		for range 3 {
+			time.Sleep(time.Second)
+			mine, theirs := net.Pipe()
+			go s.ServeConn(t.Context(), unaddressed{theirs}, false)
+			newClient(t, mine).want("+OK")
+		}
+		first.ask("USER ana", "-ERR") // it is still there
+	})
+}
+
+// unaddressed is a proxied connection over a Unix socket.
+type unaddressed struct{ net.Conn }
+
+func (unaddressed) ProxiedTLS() bool { return false }
+
+func (unaddressed) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }

@@ -92,8 +92,9 @@ func (t *table) admit(c *conn) Ending {
 		return EndRefused
 	}
 	// A local connection may be anybody's, by way of a proxy on this machine, so
-	// all of those together have only the limit in all.
-	if from := network(c.remote); !c.local && over(t.addresses[from]+1, limits.PerAddress) {
+	// all of those together have only the limit in all; so have those without an
+	// address, as of a proxy on a Unix socket.
+	if from := network(c.remote); !c.local && from != anyAddress && over(t.addresses[from]+1, limits.PerAddress) {
 		t.evict(from)
 	} else if over(len(t.waiting)+1, limits.Unauthenticated) {
 		t.evict(anyAddress)
