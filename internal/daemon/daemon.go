@@ -64,6 +64,7 @@ type Office struct {
 	intake    atomic.Pointer[intake.Intake]
 	watch     atomic.Pointer[passwdfile.Watch] // nil where there is no passwd-file
 	mirroring sync.Mutex                       // held while what it has read comes into force
+	helper    *helper                          // nil where there is none; for whoever configures
 	// end ends the sessions of a maildrop, and endView that of a view; nil where
 	// nobody can have one.
 	end     func(maildrop.ID)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"time"
 
@@ -29,18 +30,8 @@ const helperQueue = 64
 // configureSources puts the sources of users of a configuration in force.
 func (o *Office) configureSources(c *config.Config) {
 	u := c.Users
-	sources := directory.Sources{PasswdFile: u.PasswdFile, RefuseUnknown: u.UnknownRecipients == config.UnknownRefuse}
-	if len(u.Helper) > 0 {
-		self, err := os.Executable()
-		if err != nil {
-			o.log.Warn("this program cannot find itself, so the helper has no reply program and every name stays as it was given", "error", err)
-		}
-		sources.Helper = helper{&checkpassword.Helper{
-			Command: u.Helper, Reply: []string{self, ReplyCommand}, Timeout: time.Duration(u.HelperTimeout),
-			Slots: passwords.NewSlots(u.HelperAtOnce, helperQueue, nil), Remember: time.Duration(u.HelperRemember),
-		}, o.homes}
-	}
-	o.directory.SetSources(sources)
+	o.directory.SetSources(directory.Sources{PasswdFile: u.PasswdFile, Helper: o.helperOf(u),
+		RefuseUnknown: u.UnknownRecipients == config.UnknownRefuse})
 	if u.PasswdFile == "" {
 		o.watch.Store(nil)
 		return
@@ -54,6 +45,28 @@ func (o *Office) configureSources(c *config.Config) {
 		o.watch.Store(w)
 	}
 	w.Look(context.Background())
+}
+
+// helperOf returns the helper of a configuration, nil for none. One that stays as
+// it is keeps its slots, and what it has said holds.
+func (o *Office) helperOf(u config.Users) directory.Helper {
+	if len(u.Helper) == 0 {
+		o.helper = nil
+		return nil
+	}
+	made := config.Users{Helper: u.Helper, HelperTimeout: u.HelperTimeout, HelperAtOnce: u.HelperAtOnce, HelperRemember: u.HelperRemember}
+	if o.helper != nil && reflect.DeepEqual(o.helper.made, made) {
+		return o.helper
+	}
+	self, err := os.Executable()
+	if err != nil {
+		o.log.Warn("this program cannot find itself, so the helper has no reply program and every name stays as it was given", "error", err)
+	}
+	o.helper = &helper{&checkpassword.Helper{
+		Command: u.Helper, Reply: []string{self, ReplyCommand}, Timeout: time.Duration(u.HelperTimeout),
+		Slots: passwords.NewSlots(u.HelperAtOnce, helperQueue, nil), Remember: time.Duration(u.HelperRemember),
+	}, o.homes, made}
+	return o.helper
 }
 
 // refreshSources brings in what has changed elsewhere.
@@ -99,10 +112,11 @@ func (o *Office) watchSources(ctx context.Context) {
 type helper struct {
 	*checkpassword.Helper
 	homes *homes
+	made  config.Users // what it was made of
 }
 
 // Admit implements directory.Helper.
-func (h helper) Admit(ctx context.Context, name string) error { return h.homes.free(ctx, name) }
+func (h *helper) Admit(ctx context.Context, name string) error { return h.homes.free(ctx, name) }
 
 // settled is how long a file that has lost users is left alone after its last
 // change: whoever writes a file in its place cuts it off first, and mail for

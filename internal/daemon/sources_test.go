@@ -205,3 +205,28 @@ func TestChangedPasswordWorksAtTheFirstTry(t *testing.T) {
 		time.Sleep(time.Second) // for as long an old answer may hold
 	}
 }
+
+// A reload that leaves the helper as it is begins no second one beside it: its
+// slots bound how many run, and what it has said is remembered for it.
+func TestReloadKeepsTheHelper(t *testing.T) {
+	s := newSourcesTest(t, "", "ana")
+	c := *s.config
+	c.Users.Helper = []string{"/bin/false"}
+	s.configureSources(&c)
+	first := s.helper
+	c.Users.Helper, c.Users.PasswdFile = []string{"/bin/false"}, ""
+	s.configureSources(&c)
+	if first == nil || s.helper != first {
+		t.Errorf("the helper is %p and was %p", s.helper, first)
+	}
+	c.Users.HelperRemember = config.Duration(time.Minute)
+	s.configureSources(&c)
+	if s.helper == first {
+		t.Error("the helper goes on with the settings of before")
+	}
+	c.Users.Helper = nil
+	s.configureSources(&c)
+	if s.helper != nil || s.helperOf(c.Users) != nil {
+		t.Error("the helper is still there")
+	}
+}

@@ -75,7 +75,7 @@ func (d *Directory) APOP(ctx context.Context, a maildrop.Attempt) ([]maildrop.AP
 	if !s.apop {
 		return nil, nil // nobody has one
 	}
-	seal, err := d.apopSeal(false)
+	seal, err := d.apopSeal(true, false)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,12 @@ func (d *Directory) APOP(ctx context.Context, a maildrop.Attempt) ([]maildrop.AP
 		return nil, nil
 	}
 	secret, err := seal.Open(nil, nil, u.apop, []byte(u.ID))
+	if err != nil { // there may be another key by now
+		if seal, err = d.apopSeal(false, false); err != nil {
+			return nil, err
+		}
+		secret, err = seal.Open(nil, nil, u.apop, []byte(u.ID))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("directory: the secret of %q for APOP cannot be read with the key in %s; set it anew", u.Name, d.apopKey)
 	}
@@ -101,7 +107,7 @@ func (d *Directory) SetAPOP(ctx context.Context, name string, secret sasl.Secret
 		}
 		prepared, _ = preparePassword(string(secret)) // checked above
 		var err error
-		if seal, err = d.apopSeal(true); err != nil {
+		if seal, err = d.apopSeal(false, true); err != nil {
 			return err
 		}
 	}
@@ -121,12 +127,13 @@ func (d *Directory) SetAPOP(ctx context.Context, name string, secret sasl.Secret
 	})
 }
 
-// apopSeal returns what seals and opens the secrets, with the key of the file,
-// which is made where there is none and it is wanted.
-func (d *Directory) apopSeal(make bool) (cipher.AEAD, error) {
+// apopSeal returns what seals and opens the secrets, with the key of the file, or
+// the one that it had when it was read last where known will do. A key is made
+// where there is none and it is wanted.
+func (d *Directory) apopSeal(known, make bool) (cipher.AEAD, error) {
 	d.sealing.Lock()
 	defer d.sealing.Unlock()
-	if d.seal != nil {
+	if known && d.seal != nil {
 		return d.seal, nil
 	}
 	key, err := readAPOPKey(d.apopKey, d.opts.Logger)

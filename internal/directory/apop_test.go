@@ -186,3 +186,35 @@ func TestIdentify(t *testing.T) {
 		t.Errorf("closed: %v", err)
 	}
 }
+
+// The key was lost and is made anew as the error says, by a server that runs or
+// beside it.
+func TestAPOPKeyMadeAnew(t *testing.T) {
+	ctx := context.Background()
+	file := filepath.Join(t.TempDir(), "users.db")
+	key := filepath.Join(filepath.Dir(file), "apop.key")
+	d, beside := reopen(t, file, nil), reopen(t, file, nil)
+	add(t, d, "ana", "p")
+	must(t, d.SetAPOP(ctx, "ana", "first"))
+	for _, by := range []*Directory{d, beside} {
+		if got := secretOf(t, d, "ana"); got == "" {
+			t.Error("there is no secret")
+		}
+		must(t, os.Remove(key))
+		_, err := by.Reload(ctx)
+		must(t, err)
+		if err := by.SetAPOP(ctx, "ana", "with a key that is lost"); err == nil || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("a secret that nobody can read after a restart: %v", err)
+		}
+		must(t, by.SetAPOP(ctx, "ana", ""))
+		must(t, by.SetAPOP(ctx, "ana", "anew"))
+		_, err = d.Reload(ctx)
+		must(t, err)
+		if got := secretOf(t, d, "ana"); got != "anew" {
+			t.Errorf("got %q", got)
+		}
+		if got := secretOf(t, reopen(t, file, nil), "ana"); got != "anew" {
+			t.Errorf("after a restart: %q", got)
+		}
+	}
+}

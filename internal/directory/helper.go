@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,8 +51,8 @@ func (d *Directory) helperName(name string) (string, error) {
 
 // signInByHelper is SignIn for somebody whom nobody else knows. Who is right for
 // the first time becomes a user.
-func (d *Directory) signInByHelper(ctx context.Context, helper Helper, s *snapshot, a maildrop.Attempt, typed string) (maildrop.Principal, error) {
-	if err := d.sources.Load().pending(s); err != nil {
+func (d *Directory) signInByHelper(ctx context.Context, sources *Sources, s *snapshot, a maildrop.Attempt, typed string) (maildrop.Principal, error) {
+	if err := sources.pending(s); err != nil {
 		return maildrop.Principal{}, err
 	}
 	name, err := d.helperName(a.Name)
@@ -71,22 +72,28 @@ func (d *Directory) signInByHelper(ctx context.Context, helper Helper, s *snapsh
 	if _, ok := preparePassword(typed); !ok { // RFC 6856 section 2.2
 		return maildrop.Principal{}, maildrop.ErrCredentials
 	}
-	if u != nil && d.memory.has(d.memory.digest(u.ID, typed), u.Generation) {
+	// No password here has a NUL.
+	remembered := func(id maildrop.ID) digest {
+		return d.memory.digest(id, strconv.Itoa(sources.helpers)+"\x00"+typed)
+	}
+	if u != nil && d.memory.has(remembered(u.ID), u.Generation) {
 		return u.signedIn()
 	}
-	v, err := helper.Check(ctx, a, name, sasl.Secret(typed))
+	v, err := sources.Helper.Check(ctx, a, name, sasl.Secret(typed))
 	if err != nil {
 		return maildrop.Principal{}, err
 	}
-	if u, err = d.adopt(ctx, helper, name, v.Name); err != nil {
+	is, err := d.adopt(ctx, sources.Helper, name, v.Name)
+	if err != nil {
 		return maildrop.Principal{}, err
 	}
 	// An answer is remembered for the name that it was asked about: the helper
-	// alone knows which other names mean the same user.
-	if v.Remember > 0 && u.Name == name {
-		d.memory.put(d.memory.digest(u.ID, typed), u.Generation, d.opts.Now().Add(v.Remember))
+	// alone knows which other names mean the same user. One that is older than a
+	// change of the user is not.
+	if v.Remember > 0 && is.Name == name && (u == nil || same(u, is)) {
+		d.memory.put(remembered(is.ID), is.Generation, d.opts.Now().Add(v.Remember))
 	}
-	return u.signedIn()
+	return is.signedIn()
 }
 
 // signedIn is the answer to a password of the user's own that is right.

@@ -20,6 +20,7 @@ type asker struct {
 	remember  time.Duration
 	down      error
 	asked     int
+	meanwhile func() // what happens while it thinks, nil for nothing
 }
 
 func (h *asker) Check(_ context.Context, _ maildrop.Attempt, name string, password sasl.Secret) (Vouched, error) {
@@ -29,6 +30,9 @@ func (h *asker) Check(_ context.Context, _ maildrop.Attempt, name string, passwo
 	}
 	if want, ok := h.passwords[name]; !ok || want != string(password) {
 		return Vouched{}, maildrop.ErrCredentials
+	}
+	if h.meanwhile != nil {
+		h.meanwhile()
 	}
 	return Vouched{Name: h.names[name], Remember: h.remember}, nil
 }
@@ -178,5 +182,35 @@ func TestFromSourceToSource(t *testing.T) {
 	must(t, signIn(d, "ana", "secret"))
 	if u, err := d.Get(ctx, "ana"); err != nil || u.ID != ana.ID || u.Source != SourcePasswdFile {
 		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+// What one helper has said does not hold when another one is asked, nor what it
+// was about to say of a user who was changed meanwhile.
+func TestRememberedAnswerOfAnotherHelper(t *testing.T) {
+	ctx := context.Background()
+	d := open(t, nil)
+	former := &asker{passwords: map[string]string{"ana": "a"}, remember: time.Hour}
+	d.SetSources(Sources{Helper: former})
+	must(t, signIn(d, "ana", "a"))
+	d.SetSources(Sources{Helper: former, RefuseUnknown: true})
+	must(t, signIn(d, "ana", "a"))
+	if former.asked != 1 {
+		t.Errorf("the same helper was asked %d times", former.asked)
+	}
+	next := &asker{passwords: map[string]string{"ana": "b"}, remember: time.Hour}
+	d.SetSources(Sources{Helper: next})
+	if err := signIn(d, "ana", "a"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("what another helper has said: %v", err)
+	}
+	next.meanwhile = func() {
+		next.passwords["ana"] = "c"
+		must(t, d.SetDisabled(ctx, "ana", true))
+		must(t, d.SetDisabled(ctx, "ana", false))
+	}
+	must(t, signIn(d, "ana", "b")) // it was right when it was asked about
+	next.meanwhile = nil
+	if err := signIn(d, "ana", "b"); !errors.Is(err, maildrop.ErrCredentials) {
+		t.Errorf("what was said before the user was changed: %v", err)
 	}
 }

@@ -37,10 +37,22 @@ type Sources struct {
 	// RefuseUnknown is true when mail for somebody whom the helper has not
 	// vouched for yet is refused; otherwise it has to wait.
 	RefuseUnknown bool
+
+	helpers int // counts those there were, the present one too
 }
 
 // SetSources replaces the sources, as a configuration that is read again does.
-func (d *Directory) SetSources(s Sources) { d.sources.Store(&s) }
+// What a helper has said holds for as long as the same one, by ==, is named. It
+// is called by one goroutine at a time.
+func (d *Directory) SetSources(s Sources) {
+	if old := d.sources.Load(); old != nil {
+		s.helpers = old.helpers
+		if s.Helper != old.Helper {
+			s.helpers++
+		}
+	}
+	d.sources.Store(&s)
+}
 
 // Outside is a user as a source describes one that can list its users.
 type Outside struct {

@@ -94,8 +94,8 @@ func (d *Directory) SignIn(ctx context.Context, a maildrop.Attempt, password str
 			return maildrop.Principal{}, err
 		}
 		u, name := d.lookup(s, a.Name)
-		if helper := d.sources.Load().Helper; helper != nil && (u == nil || u.Source == SourceHelper) {
-			return d.signInByHelper(ctx, helper, s, a, typed)
+		if sources := d.sources.Load(); sources.Helper != nil && (u == nil || u.Source == SourceHelper) {
+			return d.signInByHelper(ctx, sources, s, a, typed)
 		}
 		if len(s.users) == 0 {
 			return maildrop.Principal{}, errNobody
