@@ -9,7 +9,11 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"restante.example/internal/config"
 	"restante.example/internal/directory"
@@ -100,11 +104,30 @@ func (s *Server) tokenChecker() maildrop.TokenChecker {
 // ana@elsewhere.example would open the mail of ana.
 var errForeign = errors.New("its domain is not named in local_domains, so it is not taken for the user of that name")
 
-// tokenUser returns the account of the user in a token.
+// errPrepared: preparation makes one name of several, such as "ana" of one in
+// full-width letters (RFC 8265 section 3.3). Whoever knows the password may write a
+// name like that; a provider may have given it to somebody else.
+var errPrepared = errors.New("it becomes the name of that user only by preparation, so it is not taken for it; write it as restanted user list does")
+
+// asWritten reports whether a name is the clean one but for letter case. A domain
+// is the same in all its forms.
+func asWritten(name, clean string) bool {
+	name, _, _ = strings.Cut(name, "@")
+	clean, _, _ = strings.Cut(clean, "@")
+	is, want := []rune(name), []rune(clean)
+	return slices.EqualFunc(is, want, func(a, b rune) bool {
+		return a == b || unicode.ToLower(a) == b && (a < utf8.RuneSelf) == (b < utf8.RuneSelf)
+	})
+}
+
+// tokenUser returns the account of the user in a token, or in a certificate.
 func (s *Server) tokenUser(name string) (string, error) {
 	clean, err := directory.CleanName(name)
 	if err != nil {
 		return "", err
+	}
+	if !asWritten(name, clean) {
+		return "", errPrepared
 	}
 	account := s.office.directory.Account(clean)
 	if account != clean && len(s.config.Load().Delivery.LocalDomains) == 0 {

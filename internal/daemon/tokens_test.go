@@ -121,7 +121,9 @@ func TestForeignDomainsSignNobodyIn(t *testing.T) {
 		}
 	}
 	check(map[string]string{"ana": "ana", "Ana": "ana", "BOB@Example.org": "bob@example.org",
-		"ana@elsewhere.example": "", "ana@example.net": "", "a b": "", "": ""})
+		"ana@elsewhere.example": "", "ana@example.net": "", "a b": "", "": "",
+		// Others than ana, Kim and zoë to whoever vouches for them.
+		"\uff41na": "", "\u212aim": "", "zoe\u0308": "", "ZOË": "zoë", "bob@\uff25xample.org": "bob@example.org"})
 	if err := l.server.Reload(func() (*config.Config, error) {
 		next := *c
 		next.Delivery.LocalDomains = []string{"example.net"}
