@@ -4,10 +4,12 @@
 package interop
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
 	"restante.example/internal/peers"
+	"restante.example/internal/tokens/tokenstest"
 )
 
 // TestOpenSSL: what the TLS of the server takes and refuses, asked by OpenSSL.
@@ -52,6 +54,35 @@ func TestOpenSSL(t *testing.T) {
 					t.Errorf("not refused: exit code %d\n%s", got.code, got.output)
 				}
 			})
+		}
+	}
+}
+
+// TestOpenSSLShowsCertificate: whoever shows the certificate of a person is that
+// person by EXTERNAL, and nobody else; without one it is not announced.
+func TestOpenSSLShowsCertificate(t *testing.T) {
+	t.Parallel()
+	openssl := peers.Need(t, "openssl")
+	people := newAuthority(t)
+	o := startOffice(t, peers.Dir(t), allMechanisms(t, tokenstest.New(t), people))
+	a := o.addFor(t, tokenstest.Email, "implicit")
+	o.deliver(t, corpus()[0].text, a.user)
+	o.addFor(t, "carla@example.org", "implicit")
+	certificate, key := people.issue(t, a.user)
+	for _, c := range []struct {
+		name, flags, commands, says string
+	}{
+		{"nobody named", "-cert " + certificate + " -key " + key, "AUTH EXTERNAL =\nSTAT\nQUIT\n", "+OK 1 "},
+		{"named", "-cert " + certificate + " -key " + key, "AUTH EXTERNAL " + base64.StdEncoding.EncodeToString([]byte(a.user)) + "\nSTAT\nQUIT\n", "+OK 1 "},
+		{"somebody else named", "-cert " + certificate + " -key " + key,
+			"AUTH EXTERNAL " + base64.StdEncoding.EncodeToString([]byte("carla@example.org")) + "\nQUIT\n", "-ERR [AUTH]"},
+		{"no certificate", "", "AUTH EXTERNAL =\nQUIT\n", "-ERR that mechanism is not offered"},
+	} {
+		args := append([]string{"s_client", "-connect", "localhost:" + a.port, "-servername", "localhost",
+			"-CAfile", a.ca, "-verify_return_error", "-quiet", "-crlf"}, strings.Fields(c.flags)...)
+		got := execute(t, newDir(t), "CAPA\n"+c.commands, openssl, args...)
+		if !strings.Contains(got.output, c.says) || strings.Contains(got.output, "EXTERNAL") != (c.flags != "") {
+			t.Errorf("%s: exit code %d\n%s", c.name, got.code, got.output)
 		}
 	}
 }
