@@ -52,7 +52,7 @@ func findPrograms(ctx context.Context, dir string) ([]collectProgram, error) {
 		{prepare: prepareFetchmail, nothing: 1, Subject: report.Subject{Name: "fetchmail",
 			Settings: []string{"it knows no Maildir, so each message goes to `sh -c 'exec cat >new/$$'`, which is less than any real program for that does, and flushes nothing"}}},
 		{prepare: prepareGetmail, Subject: report.Subject{Name: "getmail",
-			Settings: []string{"no Received and Delivered-To lines added; it flushes each message"}}},
+			Settings: []string{"no Received and Delivered-To lines added; it flushes each message. At times it misses the end of its own child, and then waits for a minute"}}},
 	}
 	list := []collectProgram{ours}
 	for _, p := range others {

@@ -37,7 +37,7 @@ var fullSizes = sizes{
 }
 
 var quickSizes = sizes{
-	span: 20 * time.Millisecond, rest: settle, parallel: []int{1, 4}, mixed: 20, polls: []int{10, 100}, removed: 20,
+	span: 20 * time.Millisecond, rest: settle, parallel: []int{1, 4}, mixed: 20, polls: []int{20, 100}, removed: 20,
 	idle: []int{5, 10, 20}, idleTLS: []int{5, 10}, deliver: 4, slow: 5, near: 20, far: 20, again: 30, looks: 1, many: 40,
 }
 
