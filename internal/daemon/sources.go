@@ -178,7 +178,7 @@ func (o *Office) mirror(ctx context.Context, w *passwdfile.Watch, file *passwdfi
 	}
 	refused := slices.Sorted(maps.Keys(done.Refused))
 	for _, name := range refused[:min(len(refused), maxNames)] {
-		o.log.Warn("a user of the passwd-file has no place for mail, and is none", "user", name, "problem", done.Refused[name], "count", len(refused))
+		o.log.Warn("a user of the passwd-file is none here", "user", name, "problem", done.Refused[name], "count", len(refused))
 	}
 	return nil
 }

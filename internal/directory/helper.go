@@ -140,6 +140,9 @@ func (d *Directory) adoptNew(ctx context.Context, name string) (*snapshot, error
 		if s.users[name] != nil {
 			return errSame
 		}
+		if err := s.noAlias(name); err != nil {
+			return fmt.Errorf("directory: %q is right for the helper and cannot become a user: %w", name, err)
+		}
 		id := newID()
 		if was := s.absent[name]; was != nil {
 			id = was.ID

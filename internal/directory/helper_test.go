@@ -214,3 +214,36 @@ func TestRememberedAnswerOfAnotherHelper(t *testing.T) {
 		t.Errorf("what was said before the user was changed: %v", err)
 	}
 }
+
+// Mail for an alias goes where the alias leads: who has its name elsewhere does
+// not become a user here, and does not get it.
+func TestNobodyTakesTheNameOfAnAlias(t *testing.T) {
+	ctx := context.Background()
+	d := open(t, nil)
+	ana := add(t, d, "ana", "p")
+	must(t, d.AddAlias(ctx, "info", "ana"))
+	must(t, d.AddAlias(ctx, "sales", "ana"))
+	d.SetSources(Sources{PasswdFile: theFile, Helper: &asker{passwords: map[string]string{"info": "i", "inf": "i", "other": "o"},
+		names: map[string]string{"inf": "info"}}})
+	m := mirror(t, d, line("sales", sum), line("bea", sum))
+	if m.Refused["sales"] == nil || m.Added != 1 {
+		t.Errorf("the file: %+v", m)
+	}
+	for name, password := range map[string]string{"info": "i", "inf": "i"} {
+		if err := signIn(d, name, password); !errors.Is(err, ErrExists) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must(t, signIn(d, "other", "o"))
+	// Nor does somebody who is gone, comes back, and finds an alias.
+	mirror(t, d, line("cleo", sum))
+	must(t, d.AddAlias(ctx, "bea", "ana"))
+	if m = mirror(t, d, line("cleo", sum), line("bea", sum)); m.Refused["bea"] == nil {
+		t.Errorf("back again: %+v", m)
+	}
+	for _, name := range []string{"info", "sales", "bea"} {
+		if list, err := d.Recipient(ctx, name); err != nil || len(list) != 1 || list[0].Maildrop != ana.ID {
+			t.Errorf("mail for %s goes to %+v, %v", name, list, err)
+		}
+	}
+}

@@ -18,7 +18,7 @@ import (
 type Mirrored struct {
 	Added, Changed, Removed int
 	// Shadowed have the names of users of this directory, who hold; Refused have
-	// names that admit does not want.
+	// those of aliases, or names that admit does not want.
 	Shadowed []string
 	Refused  map[string]error
 }
@@ -105,6 +105,12 @@ func (m *mirroring) one(ctx context.Context, o *Outside, addUser, say *sql.Stmt)
 	if u != nil && u.outside == nil {
 		m.result.Shadowed = append(m.result.Shadowed, o.Name)
 		return nil
+	}
+	if u == nil || u.outside.absent {
+		if err := m.s.noAlias(o.Name); err != nil {
+			m.result.Refused[o.Name] = err
+			return nil
+		}
 	}
 	digest := o.digest(m.s.secret)
 	if u != nil && u.outside.source == SourcePasswdFile && !u.outside.absent && bytes.Equal(u.outside.digest, digest) {

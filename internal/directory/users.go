@@ -117,6 +117,12 @@ func (s *snapshot) free(name string) error {
 	if _, taken := s.users[name]; taken {
 		return fmt.Errorf("there is a user %q already: %w", name, ErrExists)
 	}
+	return s.noAlias(name)
+}
+
+// noAlias reports whether no alias has the name: its mail would go to a user of
+// that name.
+func (s *snapshot) noAlias(name string) error {
 	if _, taken := s.aliases[name]; taken {
 		return fmt.Errorf("there is an alias %q already; remove it first: %w", name, ErrExists)
 	}
