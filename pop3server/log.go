@@ -42,10 +42,11 @@ func (c *conn) trace(who, line string) {
 }
 
 // traceCommand traces a command without its secrets. A line that is no command
-// may be a password that went astray, so nothing of it is shown.
+// may be a password that went astray, so nothing of it is shown; nor of one whose
+// word is none of ours.
 func (c *conn) traceCommand(cmd pop3.Command, err error) {
 	switch {
-	case err != nil:
+	case err != nil || !isCommand(cmd.Word):
 		c.trace("C", "(no command)")
 	case cmd.Word == pop3.CmdPass:
 		c.trace("C", "PASS ****")

@@ -81,8 +81,12 @@ func TestLogAndTrace(t *testing.T) {
 	c.ask("USER bea", "+OK")
 	c.ask("PASS hunter2", "-ERR")
 	c.ask("AUTH PLAIN AGFuYQB3cm9uZw==", "-ERR [AUTH]")
+	c.ask("AUTH NTLM", "-ERR") // the program goes on all the same
+	c.ask("YW5h", "-ERR")
+	c.ask("Astray42", "-ERR")
 	c.ask("AUTH PLAIN", "+ ")
 	c.ask("AGFuYQBzZWNyZXQ=", "+OK")
+	c.ask("Astray42 7", "-ERR")
 	c.ask("LIST 1", "+OK")
 	c.ask("RETR 1", "+OK")
 	c.text()
@@ -102,7 +106,7 @@ func TestLogAndTrace(t *testing.T) {
 			t.Errorf("missing %s", want)
 		}
 	}
-	for _, secret := range []string{"hunter2", "secret", "AGFuYQ", "hidden", "from=C line=\"USER bea"} {
+	for _, secret := range []string{"hunter2", "secret", "AGFuYQ", "hidden", "ASTRAY42", "YW5H", "from=C line=\"USER bea"} {
 		if strings.Contains(got, secret) {
 			t.Errorf("the log has %q", secret)
 		}

@@ -364,6 +364,13 @@ func isHTTP(word string) bool {
 	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI"}, word)
 }
 
+// isCommand reports whether a word is a command of this server.
+func isCommand(word string) bool {
+	return isTransaction(word) || slices.Contains([]string{
+		pop3.CmdUser, pop3.CmdPass, pop3.CmdAPOP, pop3.CmdAuth, pop3.CmdSTLS, pop3.CmdUTF8, pop3.CmdLang, pop3.CmdCapa, pop3.CmdQuit,
+	}, word)
+}
+
 // isTransaction reports whether a command exists after sign-in.
 func isTransaction(word string) bool {
 	return slices.Contains([]string{
