@@ -46,6 +46,7 @@ func TestWrongPasswordIsSaid(t *testing.T) {
 			if got.code != p.code || !strings.Contains(got.output, p.says) {
 				t.Errorf("exit code %d\n%s", got.code, got.output)
 			}
+			waitFor(t, "the end of the session", func() bool { return strings.Contains(o.log.String(), `"msg":"session ended"`) })
 			if n := strings.Count(o.log.String(), `"msg":"sign-in refused"`); n != p.tries {
 				t.Errorf("the server refused %d sign-ins\n%s", n, o.log)
 			}
