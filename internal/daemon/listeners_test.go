@@ -415,3 +415,29 @@ func TestRulesOutliveTheirListener(t *testing.T) {
 		}
 	}
 }
+
+// An address that loses its table has the rules of all, with the reload that
+// takes the table away.
+func TestAddressWithoutItsTable(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	lmtp := "\n[listen]\nlmtp = []\n"
+	c := fileConfig(t, data, lmtp+"[[listener]]\nservice = \"pop3\"\naddress = \"127.0.0.1:0\"\nclear_text = \"loopback\"\n")
+	_, l := begin(t, c)
+	addUser(t, l.server, "ana")
+	address := addressIn(t, l.server, POP3, 0)
+	try := func(want string) {
+		t.Helper()
+		p := dial(t, address)
+		p.say("USER ana\r\nQUIT\r\n")
+		p.expect(want)
+	}
+	try("+OK send PASS")
+	next := fileConfig(t, data, "clear_text = \"never\"\n[listen]\nlmtp = []\npop3 = [\"127.0.0.1:0\"]\npop3s = []\n")
+	if err := l.server.Reload(func() (*config.Config, error) { return next, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := addressIn(t, l.server, POP3, 0); got != address {
+		t.Fatalf("bound at %s, was at %s", got, address)
+	}
+	try("-ERR")
+}

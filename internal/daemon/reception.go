@@ -49,7 +49,10 @@ func receive(c *config.Config, old *reception, log *slog.Logger) (*reception, er
 	if old == nil {
 		old = &reception{}
 	}
-	r.former = old.rules
+	r.former = maps.Clone(old.rules)
+	for _, at := range c.Listening() {
+		delete(r.former, at.Name()) // it is still there, perhaps without rules of its own
+	}
 	var err error
 	if r.clients, err = newClients(c); err != nil {
 		return nil, err
