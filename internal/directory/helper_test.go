@@ -247,3 +247,20 @@ func TestNobodyTakesTheNameOfAnAlias(t *testing.T) {
 		}
 	}
 }
+
+// Who is barred here stays so wherever the password comes from next.
+func TestDisabledStaysSoFromSourceToSource(t *testing.T) {
+	ctx := context.Background()
+	d := open(t, nil)
+	d.SetSources(Sources{PasswdFile: theFile, Helper: &asker{passwords: map[string]string{"ana": "a"}}})
+	mirror(t, d, line("ana", sum), line("bea", sum))
+	must(t, d.SetDisabled(ctx, "ana", true))
+	mirror(t, d, line("bea", sum))
+	if err := signIn(d, "ana", "a"); !errors.Is(err, maildrop.ErrDisabled) {
+		t.Errorf("by the helper: %v", err)
+	}
+	mirror(t, d, line("ana", another), line("bea", sum))
+	if err := signIn(d, "ana", "another"); !errors.Is(err, maildrop.ErrDisabled) {
+		t.Errorf("by the file again: %v", err)
+	}
+}
