@@ -72,11 +72,12 @@ type Watch struct {
 
 	looked atomic.Int64 // when, in Unix nanoseconds
 
-	mu      sync.Mutex
-	used    os.FileInfo // what is in force
-	again   time.Time   // when it is read once more, or zero
-	refused os.FileInfo // what cannot be used as it is, and is not read again
-	said    string      // the last trouble that was logged
+	begin   sync.Once
+	turn    chan struct{} // full while somebody is about the file; guards what follows
+	used    os.FileInfo   // what is in force
+	again   time.Time     // when it is read once more, or zero
+	refused os.FileInfo   // what cannot be used as it is, and is not read again
+	said    string        // the last trouble that was logged
 }
 
 const (
@@ -89,7 +90,8 @@ const (
 
 // Refresh looks whether the file has changed, unless somebody has within the
 // last second, and waits for somebody who is about it. It returns when what was
-// found is in force, or is logged as not to be used.
+// found is in force, or is logged as not to be used, or when ctx ends: a disk that
+// hangs holds up one who looks, and not all who wait.
 func (w *Watch) Refresh(ctx context.Context) {
 	at, last := w.now().UnixNano(), w.looked.Load()
 	if at-last >= int64(lookEvery) || at < last {
@@ -98,9 +100,23 @@ func (w *Watch) Refresh(ctx context.Context) {
 			return
 		}
 	}
-	w.mu.Lock() // free, unless somebody is about it
-	defer w.mu.Unlock()
+	if w.take(ctx) { // it is free, unless somebody is about the file
+		w.leave()
+	}
 }
+
+// take waits for the turn, and reports false where ctx ends before.
+func (w *Watch) take(ctx context.Context) bool {
+	w.begin.Do(func() { w.turn = make(chan struct{}, 1) })
+	select {
+	case w.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (w *Watch) leave() { <-w.turn }
 
 func (w *Watch) now() time.Time {
 	if w.Now != nil {
@@ -111,8 +127,10 @@ func (w *Watch) now() time.Time {
 
 // Look is Refresh at once.
 func (w *Watch) Look(ctx context.Context) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	if !w.take(ctx) {
+		return
+	}
+	defer w.leave()
 	err := w.look(ctx)
 	switch {
 	case err == nil:

@@ -194,3 +194,35 @@ func TestLoadRefuses(t *testing.T) {
 		t.Errorf("a link: %v", err)
 	}
 }
+
+// Whoever waits for somebody who is about the file, as on a disk that hangs, does
+// so within the time that is given.
+func TestNobodyWaitsForEver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(path, []byte("ana:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begun, end := make(chan struct{}), make(chan struct{})
+	w := &Watch{Path: path, Logger: slog.New(slog.DiscardHandler), Use: func(context.Context, *File, os.FileInfo) error {
+		close(begun)
+		<-end
+		return nil
+	}}
+	looked := make(chan struct{})
+	go func() {
+		w.Refresh(t.Context())
+		close(looked)
+	}()
+	<-begun
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Refresh(gone) // it returns, or the test hangs
+	w.Look(gone)
+	select {
+	case <-looked:
+		t.Error("nobody was waited for")
+	default:
+	}
+	close(end)
+	<-looked
+}
