@@ -5,8 +5,10 @@ package interop
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -242,9 +244,13 @@ func TestPrometheus(t *testing.T) {
 	o.signal(t, syscall.SIGHUP)
 	waitFor(t, "the end of the alert", func() bool { return !slices.Contains(p.firing(), "RestantedReloadRefused") })
 
-	if err := os.Mkdir(filepath.Join(o.data, ".probe"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	waitFor(t, "the end of a probe that is under way", func() bool {
+		err := os.Mkdir(filepath.Join(o.data, ".probe"), 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	writeFile(t, filepath.Join(o.data, ".probe", "in the way"), "")
 	fires("RestantedNotReady")
 
