@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,31 +47,8 @@ func openHAProxy(t *testing.T, pem, pop3, pop3s string) haproxy {
 		text += fmt.Sprintf("listen l%s\n\tbind %s%s\n\tserver one %s %s check inter 200ms\n", way.bind[len("127.0.0.1:"):], way.bind, way.options, way.server, way.send)
 	}
 	writeFile(t, config, text)
-	said := newLogBuffer()
 	cmd := exec.Command(path, "-db", "-f", config)
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("HAProxy ended before its time: %v", err)
-		}
-		select {
-		case <-ended: // by the signal
-		case <-time.After(patience):
-			t.Error("HAProxy does not end")
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		}
-		if t.Failed() {
-			t.Logf("HAProxy said:\n%s", said)
-		}
-	})
-	waitFor(t, "HAProxy", func() bool {
+	background(t, "HAProxy", cmd, func() bool {
 		conn, err := net.Dial("tcp", h.v1)
 		if err == nil {
 			conn.Close()

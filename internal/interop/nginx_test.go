@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -83,31 +82,8 @@ mail {
 	}
 }
 `, module, dir, ca, key, n.pop3, n.pop3s, n.told, guide.URL, behind, toldBehind))
-	said := newLogBuffer()
 	cmd := exec.Command(path, "-p", dir, "-c", config, "-e", "stderr")
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("nginx ended before its time: %v", err)
-		}
-		select {
-		case <-ended: // by the signal
-		case <-time.After(patience):
-			t.Error("nginx does not end")
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		}
-		if t.Failed() {
-			t.Logf("nginx said:\n%s", said)
-		}
-	})
-	waitFor(t, "nginx", func() bool {
+	background(t, "nginx", cmd, func() bool {
 		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", n.pop3))
 		if err == nil {
 			conn.Close()

@@ -301,6 +301,36 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
+// background runs a server of others until the end of the test, and waits until it
+// is ready.
+func background(t *testing.T, name string, cmd *exec.Cmd, ready func() bool) {
+	t.Helper()
+	said := newLogBuffer()
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Errorf("%s ended before its time: %v", name, err)
+		}
+		select {
+		case <-ended: // by the signal
+		case <-time.After(patience):
+			t.Errorf("%s does not end", name)
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+		if t.Failed() {
+			t.Logf("%s said:\n%s", name, said)
+		}
+	})
+	waitFor(t, name, ready)
+}
+
 // waitFor waits until something is so.
 func waitFor(t *testing.T, what string, is func() bool) {
 	t.Helper()

@@ -20,7 +20,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"restante.example/internal/peers"
 )
@@ -68,29 +67,9 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `, target))
 	p := &prometheus{t, fmt.Sprintf("http://127.0.0.1:%d", peers.Port(t))}
-	log := newLogBuffer()
 	cmd := exec.Command(path, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+strings.TrimPrefix(p.url, "http://"))
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("prometheus ended before its time: %v", err)
-		}
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			_ = cmd.Process.Kill() // and the wait ends with it
-		}
-		if t.Failed() {
-			t.Logf("prometheus said:\n%s", log)
-		}
-	})
-	waitFor(t, "prometheus", func() bool {
+	background(t, "prometheus", cmd, func() bool {
 		r, err := http.Get(p.url + "/-/ready")
 		if err != nil {
 			return false
