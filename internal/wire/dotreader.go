@@ -3,10 +3,7 @@
 
 package wire
 
-import (
-	"bytes"
-	"io"
-)
+import "io"
 
 // DotReader gives the text of a multi-line reply or of DATA with its
 // dot-stuffing undone, up to the line with the single dot, which it consumes.
@@ -26,8 +23,6 @@ type DotReader struct {
 func NewDotReader(r *Reader) *DotReader {
 	return &DotReader{r: r, lineStart: true}
 }
-
-var crlfDot = []byte("\r\n.")
 
 // Read implements io.Reader. RFC 1939 section 3.
 func (d *DotReader) Read(p []byte) (int, error) {
@@ -51,7 +46,7 @@ func (d *DotReader) Read(p []byte) (int, error) {
 	// A line that begins with a dot must be looked at, so stop in front of it.
 	if d.cr && chunk[0] == '\n' {
 		chunk = chunk[:1]
-	} else if i := bytes.Index(chunk, crlfDot); i >= 0 {
+	} else if i := dotLine(chunk); i >= 0 {
 		chunk = chunk[:i+2]
 	}
 	n := copy(p, chunk)

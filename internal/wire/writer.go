@@ -187,7 +187,7 @@ func (w *Writer) plain(chunk []byte) int {
 	n := len(chunk)
 	if w.cr && chunk[0] == '\n' && n > 1 && chunk[1] == '.' {
 		n = 1
-	} else if i := bytes.Index(chunk, crlfDot); i >= 0 {
+	} else if i := dotLine(chunk); i >= 0 {
 		n = i + 2
 	}
 	if n >= 2 {
