@@ -10,9 +10,9 @@
 set -eu
 
 # Programs that live beside each other.
-packages="libauthen-pam-perl util-linux curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl
+packages="curl mpop fetchmail getmail6 mutt python3 perl libio-socket-ssl-perl libauthen-pam-perl
 	postfix dovecot-pop3d dovecot-lmtpd openssl strace xfsprogs libpam-modules libsasl2-modules libc-bin
-	systemd gcc libc6-dev git prometheus
+	util-linux systemd gcc libc6-dev git prometheus
 	s-nail ruby ruby-mail ecj default-jre-headless libmail-java libjakarta-mail-java
 	sylpheed claws-mail thunderbird xvfb nginx libnginx-mod-mail haproxy testssl.sh"
 
