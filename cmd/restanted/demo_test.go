@@ -6,14 +6,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"restante.example/internal/config"
 	"restante.example/internal/daemon"
+	"restante.example/pop3"
 )
 
 // The demo notices every octet that does not come back as it was delivered.
@@ -67,7 +70,12 @@ func TestDemoComparesEveryOctet(t *testing.T) {
 		t.Errorf("a changed octet: %v", err)
 	}
 	letters[1].sum[7] ^= 1
-	if err := collectLetters(ctx, c, ready, "pw", letters[:2]); err == nil || !strings.Contains(err.Error(), "STAT") {
+	// The session before hung up, which the server may not have noticed yet.
+	err = collectLetters(ctx, c, ready, "pw", letters[:2])
+	for end := time.Now().Add(time.Minute); errors.Is(err, pop3.CodeInUse) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		err = collectLetters(ctx, c, ready, "pw", letters[:2])
+	}
+	if err == nil || !strings.Contains(err.Error(), "STAT") {
 		t.Errorf("a letter too many: %v", err)
 	}
 }
