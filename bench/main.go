@@ -13,11 +13,13 @@
 //
 // installs the others from Debian's packages (as root), measures everything in
 // five rounds, and writes docs/benchmarks: tables, plots, settings, and all
-// figures in JSON. The following writes those pages again from the JSON.
+// figures in JSON. The following write those pages again from the JSON: as they
+// are, or with more rounds of some scenarios, of the same versions.
 //
 //	go run ./bench -redraw
+//	go run ./bench -add -rounds 4 -only signin,retr
 //
-// Without either, it prints the tables of one side with what is installed:
+// Without these, it prints the tables of one side with what is installed:
 //
 //	go run ./bench -rounds 3 -only poll,signin
 //	go run ./bench -side collect -only far -from Dovecot
@@ -76,6 +78,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	all := flags.Bool("all", false, "install the programs of others, measure both sides, and write the pages")
+	add := flags.Bool("add", false, "add rounds of one side, or of its scenarios of -only, to the results that are kept beside the pages")
 	redraw := flags.Bool("redraw", false, "write the pages again from the results that are kept beside them")
 	flags.StringVar(&o.side, "side", "server", "what is measured: server or collect")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each scenario runs on each program")
@@ -106,6 +109,9 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	command := strings.Join(append([]string{"go", "run", "./bench"}, args...), " ")
+	if *add {
+		return addRounds(ctx, dir, o, command, *out, stderr)
+	}
 	if !*all {
 		results, err := measure(ctx, dir, o, command, func(*report.Results) error { return nil }, stderr)
 		if err != nil {
@@ -155,6 +161,23 @@ func measureAll(ctx context.Context, dir string, o options, command, out string,
 		}
 	}
 	return nil
+}
+
+// addRounds measures more rounds of one side, and writes the pages of what is kept
+// and those together.
+func addRounds(ctx context.Context, dir string, o options, command, out string, stderr io.Writer) error {
+	kept, err := report.Kept(out, o.side)
+	if err != nil {
+		return fmt.Errorf("there is nothing to add to: %w", err)
+	}
+	_, err = measure(ctx, dir, o, command, func(more *report.Results) error {
+		sum, err := kept.With(more)
+		if err != nil {
+			return err
+		}
+		return sum.Write(out, o.side)
+	}, stderr)
+	return err
 }
 
 // measure measures one side. After each round it hands what it has to keep.
