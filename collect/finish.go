@@ -232,7 +232,7 @@ func (s *session) stillLast() []string {
 		if w.uid == "" || s.complete(w) || len(list) == mostLast {
 			continue
 		}
-		if s.suspects[w.key] > 0 || s.failed(w) || slices.Contains(s.ledger.marks.Last, w.uid) {
+		if s.suspects[w.key] > 0 || s.failedItself(w) || slices.Contains(s.ledger.marks.Last, w.uid) {
 			list = append(list, w.uid)
 		}
 	}

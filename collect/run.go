@@ -240,6 +240,15 @@ func (r *run) failed(w *row) bool {
 	return yes
 }
 
+// failedItself is failed without those that were only under way when their
+// destinations were left alone because of others.
+func (r *run) failedItself(w *row) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, yes := r.problems[w.key]
+	return yes && p.Err != ErrNotFiled
+}
+
 // strike notes that a destination failed, nil that it did not.
 func (r *run) strike(t *target, err error) {
 	r.mu.Lock()
