@@ -24,6 +24,7 @@ import (
 
 // Who crowds the server has mail that is no part of the promise.
 const (
+	crowdSize   = 3000 // connections, unless it is said otherwise
 	crowdUsers  = 8
 	crowdLetter = 3 << 20 // octets: more than the buffers of the network hold
 )

@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.out, "out", "", "a file for the report, beside standard output")
 	flags.StringVar(&o.only, "only", "", "only the troubles whose names begin with one of these words, separated by commas")
 	flags.StringVar(&o.fs, "fs", "ext4", "the file system of the server's disk: "+strings.Join(fileSystems, ", "))
-	flags.IntVar(&o.crowd, "crowd", 3000, "how many slow connections make a crowd")
+	flags.IntVar(&o.crowd, "crowd", crowdSize, "how many slow connections make a crowd")
 	flags.StringVar(&o.faults, "faults", "", "a build of restanted that is wrong on purpose, by its name: "+strings.Join(wrongBuilds, ", "))
 	flags.BoolVar(&o.race, "race", false, "build restanted with the race detector")
 	flags.BoolVar(&o.first, "first", false, "end at the first broken promise")

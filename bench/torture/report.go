@@ -159,6 +159,21 @@ func median(list []time.Duration) time.Duration {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
 
+// command is what makes such a run again.
+func (o *options) command() string {
+	text := fmt.Sprintf("go run ./bench/torture -time %s -seed %d", o.time, o.seed)
+	if o.only != "" {
+		text += " -only '" + o.only + "'"
+	}
+	if o.fs != "ext4" {
+		text += " -fs " + o.fs
+	}
+	if o.crowd != crowdSize {
+		text += fmt.Sprintf(" -crowd %d", o.crowd)
+	}
+	return text
+}
+
 // markdown is the report as a text.
 func (r *report) markdown() string {
 	r.mu.Lock()
@@ -166,7 +181,7 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Torture\n")
-	p("    go run ./bench/torture -time %s -seed %d\n", r.time, r.seed)
+	p("    %s\n", r.command())
 	p("%s/%s, %d processors, %s; %s in all.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
 		time.Since(r.began).Round(time.Second))
 	if r.faults != "" {
