@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"restante.example/maildrop"
 )
@@ -193,6 +194,7 @@ func checkErrors(t testing.TB, cfg Config) {
 			fault := func(at int) Fault { return Fault{Kind: kind, At: at, Lasting: lasting} }
 			eachOperation(t, cfg, fault)
 			eachRetry(t, cfg, fault)
+			eachReset(t, cfg, fault)
 		}
 	}
 }
@@ -220,6 +222,41 @@ func eachRetry(t testing.TB, cfg Config, fault func(at int) Fault) {
 			}
 			w.drops[i].arrive(w.letter("", body, env, err))
 		}
+		w.check()
+		if t.Failed() {
+			t.Logf("it was a %s at operation %d (%+v)", f.Kind, at, f)
+		}
+		w.end()
+	}
+}
+
+// eachReset fails the reset of a view that begins later than its maildrop at
+// its first operation, at its second, and so on, and resets it when the fault
+// is over: what it had removed has a new UID, what it never held has that of all.
+func eachReset(t testing.TB, cfg Config, fault func(at int) Fault) {
+	t.Helper()
+	for at, struck := 1, true; struck && !t.Failed(); at++ {
+		w := newWorld(t, cfg, 1)
+		d := w.drops[0]
+		if _, ok := w.store.(maildrop.ViewResetter); !ok {
+			w.end()
+			return
+		}
+		w.fill(d, 2)
+		if w.h.Advance != nil {
+			w.h.Advance(10 * time.Second)
+		}
+		w.fill(d, 2)
+		w.check()
+		w.mustAddView(d, "late", d.letters[2].info.Arrived)
+		w.open(d, "late").remove(1)
+		f := fault(at)
+		w.arm(f)
+		w.failed(w.resetView(d, "late", noTime), "ResetView")
+		struck = w.struck()
+		w.heal()
+		w.check()
+		w.mustResetView(d, "late", noTime)
 		w.check()
 		if t.Failed() {
 			t.Logf("it was a %s at operation %d (%+v)", f.Kind, at, f)

@@ -58,6 +58,9 @@ type view struct {
 	doubt map[*letter]bool
 	// removed holds what was surely removed from the view.
 	removed map[*letter]bool
+	// early holds what arrived before the view began, and is in doubt because
+	// of a reset that failed: absent, it was not removed.
+	early map[*letter]bool
 	// uids are the UIDs that letters have in this view alone, after a reset.
 	// What is in renew has a new one the next time that it is listed: surely,
 	// where it is true.
@@ -112,7 +115,7 @@ func (w *world) newDrop() *drop {
 
 func newView() *view {
 	return &view{holds: make(map[*letter]bool), doubt: make(map[*letter]bool), removed: make(map[*letter]bool),
-		uids: make(map[*letter]string), renew: make(map[*letter]bool)}
+		early: make(map[*letter]bool), uids: make(map[*letter]string), renew: make(map[*letter]bool)}
 }
 
 // body makes a message that no other letter of the world equals.

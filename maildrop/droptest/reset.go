@@ -66,6 +66,7 @@ func (w *world) resetView(d *drop, name maildrop.View, since time.Time) error {
 		v.holds[l] = true
 		if !sure {
 			v.doubt[l] = true
+			v.early[l] = !v.removed[l]
 		}
 		delete(v.removed, l)
 	}

@@ -113,7 +113,7 @@ func (s *session) settle() {
 			}
 		}
 		if s.v.doubt[l] {
-			s.v.removed[l] = !listed
+			s.v.removed[l] = !listed && !s.v.early[l]
 			if !listed {
 				delete(s.v.holds, l)
 				delete(s.v.renew, l)
@@ -121,6 +121,7 @@ func (s *session) settle() {
 		}
 	}
 	clear(s.v.doubt)
+	clear(s.v.early)
 }
 
 // read reads message n and holds it against what was delivered.
