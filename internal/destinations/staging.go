@@ -100,7 +100,7 @@ func (f *stagedFile) finish() error {
 		}
 		f.size += int64(len(rest))
 	}
-	startWriting(f.file)
+	fsx.StartWriting(f.file)
 	return nil
 }
 

@@ -7,19 +7,15 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 )
 
-// dir is a directory of the system.
+// dir is a directory of the system, as package os has it.
 type dir struct {
 	root *os.Root
 	// owner is set when files have to be given to the owner of the directory,
 	// because root works on the data of another.
 	owner *owner
-	// direct is set for a directory that Sub opened, where the system allows to
-	// work on its names without walking to them.
-	direct *direct
 }
 
 type owner struct{ uid, gid int }
@@ -27,6 +23,14 @@ type owner struct{ uid, gid int }
 // Dir opens a directory of the system. When the process is root and the
 // directory belongs to somebody else, all that is made in it is given to its owner.
 func Dir(name string) (FS, error) {
+	f, err := openBeneath(name)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return openDir(name)
+	}
+	return f, err
+}
+
+func openDir(name string) (FS, error) {
 	root, err := os.OpenRoot(name)
 	if err != nil {
 		return nil, err
@@ -36,13 +40,10 @@ func Dir(name string) (FS, error) {
 		root.Close()
 		return nil, err
 	}
-	return &dir{root: root, owner: otherOwner(info)}, nil
+	return &dir{root: root, owner: ownerOf(info)}, nil
 }
 
 func (d *dir) OpenFile(name string, flag int) (File, error) {
-	if d.direct != nil && flag == os.O_RDONLY|nonblock && isPlain(name) {
-		return d.direct.open(name)
-	}
 	f, err := d.root.OpenFile(name, flag, 0o600)
 	if err != nil {
 		return nil, err
@@ -73,9 +74,6 @@ func (d *dir) Mkdir(name string) error {
 }
 
 func (d *dir) Stat(name string) (Info, error) {
-	if d.direct != nil && isPlain(name) {
-		return d.direct.stat(name)
-	}
 	info, err := d.root.Lstat(name)
 	if err != nil {
 		return Info{}, err
@@ -109,22 +107,10 @@ func (d *dir) Sub(name string) (FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	direct, err := openDirect(root)
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	return &dir{root: root, owner: d.owner, direct: direct}, nil
+	return &dir{root: root, owner: d.owner}, nil
 }
 
-func (d *dir) Close() error {
-	return errors.Join(d.direct.close(), d.root.Close())
-}
-
-// isPlain reports whether a name is that of an entry of the directory itself.
-func isPlain(name string) bool {
-	return name != "." && name != ".." && name != "" && !strings.ContainsAny(name, "/\x00")
-}
+func (d *dir) Close() error { return d.root.Close() }
 
 // file is a file of the system.
 type file struct{ *os.File }

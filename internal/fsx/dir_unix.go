@@ -16,18 +16,28 @@ import (
 
 const nonblock = syscall.O_NONBLOCK
 
-// otherOwner returns the owner of a directory when the process is root and the
-// owner is not.
-func otherOwner(info fs.FileInfo) *owner {
+// ownerOf is otherOwner of a directory.
+func ownerOf(info fs.FileInfo) *owner {
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 || st.Uid == 0 {
+	if !ok {
 		return nil
 	}
-	return &owner{uid: int(st.Uid), gid: int(st.Gid)}
+	return otherOwner(int(st.Uid), int(st.Gid))
 }
 
-func syncDir(f *os.File) error {
-	err := f.Sync()
+// otherOwner returns the owner of a directory when the process is root and the
+// owner is not.
+func otherOwner(uid, gid int) *owner {
+	if os.Geteuid() != 0 || uid == 0 {
+		return nil
+	}
+	return &owner{uid: uid, gid: gid}
+}
+
+func syncDir(f *os.File) error { return syncError(f.Sync()) }
+
+// syncError is the error of a directory flush.
+func syncError(err error) error {
 	// Some network file systems have no directory flush and are synchronous.
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		return nil
@@ -41,12 +51,15 @@ func space(root *os.Root) (Space, error) {
 		return Space{}, err
 	}
 	defer f.Close()
+	return spaceOf(int(f.Fd()))
+}
+
+// spaceOf is the room of the file system that a file is on.
+func spaceOf(fd int) (Space, error) {
 	var st unix.Statfs_t
-	for {
-		err = unix.Fstatfs(int(f.Fd()), &st)
-		if err != unix.EINTR {
-			break
-		}
+	err := unix.Fstatfs(fd, &st)
+	for err == unix.EINTR {
+		err = unix.Fstatfs(fd, &st)
 	}
 	if err != nil {
 		return Space{}, os.NewSyscallError("fstatfs", err)

@@ -15,7 +15,7 @@ const nonblock = 0
 // identity: Windows tells an inode only for an open handle, and no change time.
 func identity(fs.FileInfo) (inode uint64, changed int64) { return 0, 0 }
 
-func otherOwner(fs.FileInfo) *owner { return nil }
+func ownerOf(fs.FileInfo) *owner { return nil }
 
 // syncDir does nothing: NTFS keeps names in its own journal, and a directory
 // cannot be flushed without rights that a user does not have.

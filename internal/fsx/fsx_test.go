@@ -24,16 +24,21 @@ import (
 	"restante.example/internal/fsx/memfs"
 )
 
+// onDisk are the ways to a directory of the system.
+var onDisk = map[string]func(string) (fsx.FS, error){"disk": fsx.Dir, "disk, by package os": fsx.OpenDir}
+
 // each runs a test on the real file system and on the one in memory.
 func each(t *testing.T, test func(t *testing.T, f fsx.FS)) {
-	t.Run("disk", func(t *testing.T) {
-		f, err := fsx.Dir(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		test(t, f)
-	})
+	for name, open := range onDisk {
+		t.Run(name, func(t *testing.T) {
+			f, err := open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			test(t, f)
+		})
+	}
 	t.Run("memory", func(t *testing.T) { test(t, memfs.New(memfs.Options{})) })
 }
 
@@ -142,6 +147,12 @@ func TestFiles(t *testing.T) {
 }
 
 func TestNothingLeavesTheDirectory(t *testing.T) {
+	for name, open := range onDisk {
+		t.Run(name, func(t *testing.T) { nothingLeaves(t, open) })
+	}
+}
+
+func nothingLeaves(t *testing.T, open func(string) (fsx.FS, error)) {
 	if runtime.GOOS == "windows" {
 		t.Skip("symbolic links need a right on Windows; any Unix runs this")
 	}
@@ -152,12 +163,16 @@ func TestNothingLeavesTheDirectory(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(inside, "sub"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, to := range map[string]string{"dir": outside, "file": filepath.Join(outside, "secret"), "sub/link": filepath.Join(outside, "secret")} {
+	links := map[string]string{
+		"dir": outside, "file": filepath.Join(outside, "secret"), "sub/link": filepath.Join(outside, "secret"),
+		"up": filepath.Join("..", filepath.Base(outside)), "inner": "sub",
+	}
+	for name, to := range links {
 		if err := os.Symlink(to, filepath.Join(inside, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f, err := fsx.Dir(inside)
+	f, err := open(inside)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +203,69 @@ func TestNothingLeavesTheDirectory(t *testing.T) {
 	}
 	if info, err := f.Stat("file"); err != nil || info.Type != fsx.TypeOther {
 		t.Errorf("%+v, %v", info, err)
+	}
+	if err := os.WriteFile(filepath.Join(inside, "mine"), []byte("y"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there, err := os.ReadDir(outside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"..", "../x", "dir/secret", "up/secret", "/etc", "up/..", "sub/../../x"} {
+		_, stat := f.Stat(name)
+		_, list := f.ReadDir(name + "/.")
+		for what, err := range map[string]error{
+			"stat": stat, "list": list, "flush": f.SyncDir(name + "/."), "remove": f.Remove(name), "make": f.Mkdir(name),
+			"link to": f.Link("mine", name), "link from": f.Link(name, "got"), "rename to": f.Rename("mine", name), "rename from": f.Rename(name, "got"),
+		} {
+			if err == nil {
+				t.Errorf("%s: %s was done", name, what)
+			}
+		}
+	}
+	if after, err := os.ReadDir(outside); err != nil || len(after) != len(there) {
+		t.Errorf("outside are %v, were %v: %v", after, there, err)
+	}
+	// A link that stays inside is followed.
+	if err := errors.Join(f.Rename("mine", "inner/mine"), f.Link("sub/mine", "inner/twin"), f.Remove("inner/mine"), f.Mkdir("inner/d"), f.Remove("sub/d")); err != nil {
+		t.Error(err)
+	}
+	if text, err := fsx.ReadFile(sub, "twin", 10); string(text) != "y" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A directory that is closed is not used any more, whatever its descriptor's
+// number stands for by then.
+func TestClosed(t *testing.T) {
+	for name, open := range onDisk {
+		t.Run(name, func(t *testing.T) {
+			f, err := open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var users sync.WaitGroup
+			for range 4 {
+				users.Go(func() {
+					for {
+						if _, err := f.Stat("x"); !errors.Is(err, fs.ErrNotExist) {
+							if !errors.Is(err, os.ErrClosed) {
+								t.Error(err)
+							}
+							return
+						}
+					}
+				})
+			}
+			time.Sleep(time.Millisecond)
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+			users.Wait()
+			if _, err := fsx.Create(f, "x"); !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		})
 	}
 }
 

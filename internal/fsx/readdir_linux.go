@@ -14,16 +14,18 @@ import (
 // readDir lists an open directory. Package os asks the system about each name
 // in a directory that was opened through a Root, which costs more than all the
 // rest of a listing; the type that the listing itself has is enough here.
-func readDir(f *os.File) ([]Entry, error) {
+func readDir(f *os.File) ([]Entry, error) { return readDirOf(int(f.Fd())) }
+
+func readDirOf(fd int) ([]Entry, error) {
 	var entries []Entry
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := unix.Getdents(int(f.Fd()), buf)
+		n, err := unix.Getdents(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			return nil, &os.PathError{Op: "readdir", Path: f.Name(), Err: err}
+			return nil, os.NewSyscallError("getdents", err)
 		}
 		if n <= 0 {
 			return entries, nil
