@@ -266,7 +266,7 @@ func BenchmarkIdleSession(b *testing.B) {
 			if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
 				b.Fatalf("the clients said %q: %v", line, err)
 			}
-			time.Sleep(100 * time.Millisecond) // let the sessions come to rest
+			time.Sleep(time.Second) // let the sessions come to rest
 			b.ReportMetric((used()-before)/sessions, "octets/session")
 			in.Close()
 			if err := cmd.Wait(); err != nil {

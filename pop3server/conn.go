@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"restante.example/internal/wire"
@@ -38,7 +39,8 @@ type conn struct {
 	shielded bool // under TLS as far as a proxy, see Proxied
 	began    time.Time
 	meter    meter
-	tls      *tls.Conn // nil in clear text
+	tls      *tls.Conn       // nil in clear text
+	raw      syscall.RawConn // the socket below TLS, where there is one
 	r        *wire.Reader
 	w        *wire.Writer
 
@@ -76,7 +78,7 @@ func newConn(ctx context.Context, s *Server, nc net.Conn, listener string, impli
 	c.w = wire.NewWriter(&c.meter, s.writers)
 	if implicit && c.rules.tls != nil {
 		c.tls = tls.Server(&c.meter, c.rules.tls)
-		c.w.Reset(c.tls)
+		c.w.Reset(c.records())
 	} else if implicit {
 		c.end = EndTLS
 	}
@@ -180,6 +182,7 @@ func (c *conn) handshake() Ending {
 	err := c.tls.HandshakeContext(context.WithoutCancel(c.ctx))
 	if err == nil {
 		c.secured.Store(uint32(c.tls.ConnectionState().Version))
+		c.raw = rawOf(c.meter.Conn)
 		c.noteClient()
 		return ""
 	}
@@ -200,20 +203,52 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, &outputError{err}
 		}
 	}
-	if err := c.meter.readBy(c.deadline()); err != nil {
-		return 0, err
+	by := c.deadline()
+	until := by
+	if c.raw != nil {
+		until = soon(by)
 	}
 	var n int
-	var err error
-	if c.tls != nil {
-		n, err = c.tls.Read(p)
-	} else {
+	err := c.meter.readBy(until)
+	switch {
+	case err != nil:
+	case c.tls == nil:
 		n, err = c.meter.Read(p)
+	case c.raw == nil:
+		n, err = c.tls.Read(p)
+	default:
+		// Package tls waits deep down. A session that is idle for longer waits here
+		// instead, which takes half the stack; a deadline makes tls come back, with
+		// what it has read so far kept.
+		for err == nil {
+			n, err = c.tls.Read(p)
+			if n > 0 || until.Equal(by) || !errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err = c.meter.readBy(by); err == nil {
+				err = await(c.raw)
+			}
+			if err == nil {
+				until = soon(by)
+				err = c.meter.readBy(until)
+			}
+		}
 	}
 	if n > 0 && c.lineBegan.IsZero() {
 		c.lineBegan = time.Now()
 	}
 	return n, err
+}
+
+// restless is for how long a session under TLS waits in the ordinary way.
+const restless = 200 * time.Millisecond
+
+// soon is the end of that, or by if that is earlier.
+func soon(by time.Time) time.Time {
+	if t := time.Now().Add(restless); t.Before(by) {
+		return t
+	}
+	return by
 }
 
 // outputError tells a failure to write from one to read.
@@ -324,6 +359,7 @@ var farewells = map[Ending]text{
 func (c *conn) finish() {
 	c.cancel()
 	c.letGo()
+	c.w.Release()
 	c.meter.part(partingTime)
 	// Errors of closing: the client is gone, and nothing is left to be told.
 	if c.tls != nil && !c.cut {

@@ -146,7 +146,7 @@ func TestDamagedMessageIsRefused(t *testing.T) {
 // the dot: closing the connection is the only way to tell.
 func TestDamagedMessageIsNeverEnded(t *testing.T) {
 	for _, cut := range []bool{false, true} {
-		o := office(t, "a\n\n"+strings.Repeat("0123456789\n", 20_000))
+		o := office(t, "a\n\n"+strings.Repeat("0123456789\n", 100_000))
 		o.Damage("ana", o.Messages("ana")[0].UID, cut)
 		c := dial(t, serve(t, options(o)), "").signIn()
 		c.ask("DELE 1", "+OK")

@@ -22,5 +22,6 @@
 // nothing.
 //
 // A connection costs one goroutine, a read buffer of 512 octets and, while a
-// reply is being written, a borrowed buffer of 32 KiB.
+// reply is being written, a borrowed buffer of 16 KiB, or one of 128 if it is long
+// and fewer than 128 of those are lent.
 package pop3server

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +25,9 @@ type meter struct {
 	in, out atomic.Int64
 	active  atomic.Int64 // when an octet last went either way, as time since start
 
-	late time.Duration // how far the client is behind the minimum rate
-	cert *tls.Certificate
+	records *[]byte       // if not nil, what is written is gathered here
+	late    time.Duration // how far the client is behind the minimum rate
+	cert    *tls.Certificate
 
 	mu      sync.Mutex
 	why     Ending        // who interrupts says why; the first counts
@@ -57,21 +59,41 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+const (
+	// paid is how many octets at a time a client is given time for.
+	paid = 32 << 10
+	// glance is after what time it is looked at how much of a write a client has
+	// taken: who takes little is slow, and not silent.
+	glance = 10 * time.Second
+)
+
 // Write implements net.Conn. The time that a client may take is what the
 // octets need at the minimum rate, and once a slack; time won is not saved up.
 func (m *meter) Write(p []byte) (int, error) {
-	began := time.Now()
-	if err := m.writeFor(m.slack-m.late+m.needs(len(p)), began); err != nil {
-		return 0, err
+	if m.records != nil {
+		*m.records = append(*m.records, p...)
+		return len(p), nil
 	}
-	n, err := m.Conn.Write(p)
-	if n > 0 {
-		m.out.Add(int64(n))
-		m.touch()
+	for done := 0; ; {
+		began := time.Now()
+		if err := m.writeFor(min(m.patience(len(p)-done)-m.late, glance), began); err != nil {
+			return done, err
+		}
+		n, err := m.Conn.Write(p[done:])
+		if n > 0 {
+			m.out.Add(int64(n))
+			m.touch()
+		}
+		done += n
+		m.late = max(0, m.late+time.Since(began)-m.needs(n))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || m.late >= m.patience(len(p)-done) || m.leaving() {
+			return done, err
+		}
 	}
-	m.late = max(0, m.late+time.Since(began)-m.needs(n))
-	return n, err
 }
+
+// patience is how late a client may be that has n octets to take.
+func (m *meter) patience(n int) time.Duration { return m.slack + m.needs(min(n, paid)) }
 
 // needs returns how long n octets take at the minimum rate.
 func (m *meter) needs(n int) time.Duration {
@@ -87,6 +109,13 @@ func (m *meter) writeFor(d time.Duration, now time.Time) error {
 		return errInterrupted
 	}
 	return m.Conn.SetWriteDeadline(now.Add(d))
+}
+
+// leaving reports whether a deadline may have been another's than the client's.
+func (m *meter) leaving() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hard || m.parting > 0
 }
 
 // readBy sets until when reading may wait.

@@ -59,6 +59,7 @@ func TestProxiedClearText(t *testing.T) {
 		c.ask("PASS secret", test.want)
 		c.ask("QUIT", "+OK")
 		c.ended()
+		s.Close() // the session is in the log
 		if said := strings.Contains(log.String(), "tls=proxy"); said != test.tls {
 			t.Errorf("%+v: the log says %s", test, log.String())
 		}

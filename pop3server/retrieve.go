@@ -15,11 +15,6 @@ import (
 	"restante.example/pop3"
 )
 
-// batch is how many octets of earlier answers may wait in the buffer in front
-// of a message. Less than the buffer, so that the beginning of the message can
-// be taken back as long as it fits in.
-const batch = writeBuffer / 4
-
 // retrCommand sends a message. RFC 1939 section 5, RETR.
 func (c *conn) retrCommand(cmd pop3.Command) Ending {
 	n, end, ok := c.message(cmd)
@@ -31,7 +26,7 @@ func (c *conn) retrCommand(cmd pop3.Command) Ending {
 		return ""
 	}
 	watch := c.startRetrieval()
-	sent, end := c.send(n, func(r io.Reader) error {
+	sent, end := c.send(n, size+pop3.MaxStatus, func(r io.Reader) error {
 		watch.open()
 		b := append(c.w.Available(), "+OK "...)
 		b = strconv.AppendInt(b, size, 10)
@@ -67,7 +62,7 @@ func (c *conn) topCommand(cmd pop3.Command) Ending {
 	if !ok {
 		return ""
 	}
-	sent, end := c.send(n, func(r io.Reader) error {
+	sent, end := c.send(n, min(size, topRead)+pop3.MaxStatus, func(r io.Reader) error {
 		c.ok("top of the message follows")
 		c.w.BeginText()
 		top := topReader{src: r, lines: int64(lines)}
@@ -109,11 +104,11 @@ func (c *conn) whole(got, size int64, err error) error {
 // there was no error. Until octets of it are on their way an error is answered
 // -ERR in place of what was written; after that closing the connection is the
 // only way to tell it. RFC 1939 section 3 knows no other.
-func (c *conn) send(n int, write func(io.Reader) error) (bool, Ending) {
-	if c.w.Buffered() > batch {
-		if err := c.w.Flush(); err != nil {
-			return false, c.writeFailed(err)
-		}
+//
+// The answer is expected to have some octets, as far as that is known.
+func (c *conn) send(n int, octets int64, write func(io.Reader) error) (bool, Ending) {
+	if err := c.w.Prepare(octets); err != nil {
+		return false, c.writeFailed(err)
 	}
 	r, err := c.session.snap.Message(c.ctx, n)
 	if err != nil {
@@ -159,6 +154,10 @@ func (c *conn) sendFailed(n int, err error, unsent bool) Ending {
 	return ""
 }
 
+// topRead is how many octets are read at a time for TOP. A header is small: not
+// more of the body is read than comes with it.
+const topRead = 4096
+
 // topReader gives a message up to the end of its header and of some lines
 // behind it, reading little further than that.
 type topReader struct {
@@ -175,8 +174,7 @@ func (t *topReader) Read(p []byte) (int, error) {
 		t.cut = true
 		return 0, io.EOF
 	}
-	// A header is small: not more of the body is read than comes with it.
-	n, err := t.src.Read(p[:min(len(p), 4096)])
+	n, err := t.src.Read(p[:min(len(p), topRead)])
 	given := t.scan(p[:n])
 	if t.body && t.lines == 0 && err == io.EOF {
 		err = nil

@@ -29,12 +29,17 @@ type Server struct {
 	table    table
 }
 
-// writeBuffer is the size of the buffers that replies are written from.
-const writeBuffer = 32 << 10
+// Replies are written from buffers of writeBuffer octets, longer ones from up to
+// longBuffers of longBuffer octets: so a message takes an eighth of the writes.
+const (
+	writeBuffer = 16 << 10
+	longBuffer  = 128 << 10
+	longBuffers = 128
+)
 
 // New returns a server. Options may be nil; they are copied.
 func New(options *Options) *Server {
-	s := &Server{start: time.Now(), writers: wire.NewPool(writeBuffer)}
+	s := &Server{start: time.Now(), writers: wire.NewGrowingPool(writeBuffer, longBuffer, longBuffers)}
 	s.settings.Store(newSettings(options))
 	s.table.init()
 	return s

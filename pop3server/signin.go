@@ -349,7 +349,7 @@ func (c *conn) stlsCommand(cmd pop3.Command) Ending {
 		return c.writeFailed(err)
 	}
 	c.tls = tls.Server(&c.meter, c.rules.tls)
-	c.w.Reset(c.tls)
+	c.w.Reset(c.records())
 	c.r.Reset(c)
 	// Said before TLS: not believed. RFC 6856 section 7 has what a LANG of somebody
 	// on the way would do.

@@ -50,6 +50,26 @@ func TestSilentSessionIsTakenOver(t *testing.T) {
 	})
 }
 
+// Who takes a message slowly is not silent.
+func TestSlowReaderIsNotTakenOver(t *testing.T) {
+	inTime(t, nil, func(t timed) {
+		slow := dial(t, t.server, "").signIn()
+		slow.ask("RETR 2", "+OK")
+		p := make([]byte, 1500)
+		for range 200 {
+			time.Sleep(time.Second)
+			if _, err := slow.r.Read(p); err != nil {
+				t.Fatal(err)
+			}
+			early := dial(t, t.server, "")
+			early.want("+OK")
+			early.ask("AUTH PLAIN AGFuYQBzZWNyZXQ=", "-ERR [IN-USE]")
+			early.ask("QUIT", "+OK")
+			<-t.ends
+		}
+	})
+}
+
 // A session that is taken over does not count among the user's any more.
 func TestTakeOverAtTheUsersLimit(t *testing.T) {
 	inTime(t, func(opt *pop3server.Options) { opt.Limits.PerUser = 1 }, func(t timed) {

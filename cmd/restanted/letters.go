@@ -178,7 +178,7 @@ func (t *talk) deliver(l *letter, recipient string) error {
 	sum := sha256.New()
 	l.octets = count(sum, "Return-Path: <"+l.sender+">\r\nDelivered-To: "+recipient+"\r\n")
 	t.w.BeginText()
-	n, err := t.w.TextFrom(io.TeeReader(wire.NewNormalReader(text, 64<<10), sum))
+	n, err := t.w.TextFrom(io.TeeReader(wire.NewNormalReader(text, make([]byte, 64<<10), nil), sum))
 	if err != nil {
 		return err
 	}

@@ -129,6 +129,8 @@ type message struct {
 	info  fsx.Info
 	// src gives the wire form: the file, or what converts it.
 	src io.Reader
+	// conversion is from the pool too, what src converts with.
+	conversion *buffers
 	// buf is from the pool; rest is what of it is to be given out.
 	buf  *buffers
 	rest []byte
@@ -179,7 +181,8 @@ func (m *message) begin() error {
 	}
 	m.src = m.file
 	if !e.has(isWire) && info.Size > chunk {
-		m.src = wire.NewNormalReader(m.file, chunk)
+		m.conversion = bufferPool.Get().(*buffers)
+		m.src = wire.NewNormalReader(m.file, m.conversion.raw, m.conversion.wire)
 	}
 	if info.Size <= chunk {
 		return m.short()
@@ -397,6 +400,10 @@ func (m *message) Close() error {
 	if m.buf != nil {
 		bufferPool.Put(m.buf)
 		m.buf, m.rest = nil, nil
+	}
+	if m.conversion != nil {
+		bufferPool.Put(m.conversion)
+		m.conversion, m.src = nil, nil
 	}
 	m.err = maildrop.ErrClosed
 	return err

@@ -77,9 +77,15 @@ type NormalReader struct {
 	err  error
 }
 
-// NewNormalReader reads from src in pieces of size octets, at least 512.
-func NewNormalReader(src io.Reader, size int) *NormalReader {
-	return &NormalReader{src: src, in: make([]byte, max(size, 512))}
+// direct is the least number of octets that are read for a caller's memory to be
+// filled without a copy in between.
+const direct = 4096
+
+// NewNormalReader reads from src by way of in, 512 octets at least, and out, which
+// may be nil and should hold twice as much and a CRLF. Both are in use as long as
+// the reader is.
+func NewNormalReader(src io.Reader, in, out []byte) *NormalReader {
+	return &NormalReader{src: src, in: in, out: out[:0]}
 }
 
 // Read implements io.Reader.
@@ -88,14 +94,25 @@ func (r *NormalReader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		n, err := r.src.Read(r.in)
-		r.out, r.pos = r.norm.Append(r.out[:0], r.in[:n]), 0
-		if err == io.EOF {
-			r.out = r.norm.Finish(r.out)
+		if room := len(p)/2 - 1; room >= direct {
+			if n := len(r.fill(p[:0], min(room, len(r.in)))); n > 0 {
+				return n, nil
+			}
+			continue
 		}
-		r.err = err
+		r.out, r.pos = r.fill(r.out[:0], len(r.in)), 0
 	}
 	n := copy(p, r.out[r.pos:])
 	r.pos += n
 	return n, nil
+}
+
+// fill reads at most n octets and appends their wire form, up to 2n+2 octets, to dst.
+func (r *NormalReader) fill(dst []byte, n int) []byte {
+	n, r.err = r.src.Read(r.in[:n])
+	dst = r.norm.Append(dst, r.in[:n])
+	if r.err == io.EOF {
+		dst = r.norm.Finish(dst)
+	}
+	return dst
 }

@@ -68,9 +68,25 @@ func TestNormalReader(t *testing.T) {
 	for _, in := range nasty {
 		want := modelNormal(in)
 		for name, r := range readers(in) {
-			got, err := io.ReadAll(NewNormalReader(r, 512))
+			got, err := io.ReadAll(NewNormalReader(r, make([]byte, 512), nil))
 			if err != nil || string(got) != want {
 				t.Errorf("%s: %.40q: got %.60q, %v; want %.60q", name, in, got, err, want)
+			}
+		}
+		for _, size := range []int{1, 2*direct + 1, 2*direct + 2, 9999, 200_000} {
+			for name, r := range readers(in) {
+				var got []byte
+				reader, piece := NewNormalReader(r, make([]byte, 16<<10), nil), make([]byte, size, size+10)
+				for err := error(nil); err == nil; {
+					var n int
+					n, err = reader.Read(piece)
+					if got = append(got, piece[:n]...); err != nil && err != io.EOF {
+						t.Fatal(err)
+					}
+				}
+				if string(got) != want {
+					t.Errorf("%s, by %d: %.40q: got %.60q, want %.60q", name, size, in, got, want)
+				}
 			}
 		}
 	}
@@ -79,7 +95,7 @@ func TestNormalReader(t *testing.T) {
 func stuffed(t *testing.T, text string, with func(*Writer)) string {
 	t.Helper()
 	var out bytes.Buffer
-	w := NewWriter(&out, NewPool(1))
+	w := NewWriter(&out, NewGrowingPool(1, 5000, len(text)%2))
 	w.BeginText()
 	with(w)
 	w.EndText()
@@ -274,7 +290,7 @@ func FuzzRoundTrip(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, size uint16) {
 		text := modelNormal(string(in))
-		got, err := io.ReadAll(NewNormalReader(bytes.NewReader(in), 512))
+		got, err := io.ReadAll(NewNormalReader(bytes.NewReader(in), make([]byte, 512), nil))
 		if err != nil || string(got) != text {
 			t.Fatalf("wire form of %q is %q, %v", in, got, err)
 		}

@@ -6,28 +6,7 @@ package wire
 import (
 	"bytes"
 	"io"
-	"sync"
 )
-
-// Pool lends write buffers, so that a connection holds one only while it has
-// something to say.
-type Pool struct {
-	size int
-	pool sync.Pool
-}
-
-// minBuffer leaves room for a status line and the work of stuffing.
-const minBuffer = 1024
-
-// NewPool returns a pool of buffers of size octets, at least 1,024.
-func NewPool(size int) *Pool {
-	p := &Pool{size: max(size, minBuffer)}
-	p.pool.New = func() any {
-		b := make([]byte, 0, p.size)
-		return &b
-	}
-	return p
-}
 
 // Writer collects lines and texts and writes them in as few writes as fit the
 // buffer: a short answer is one write, and the end of a text is never split
@@ -36,8 +15,8 @@ func NewPool(size int) *Pool {
 type Writer struct {
 	dst  io.Writer
 	pool *Pool
-	held *[]byte
-	buf  []byte
+	held loan
+	buf  []byte // of held, as far as it is in use
 	sent int64
 	err  error
 
@@ -52,7 +31,7 @@ func NewWriter(dst io.Writer, pool *Pool) *Writer {
 
 // Reset goes on with dst; what was not flushed is dropped.
 func (w *Writer) Reset(dst io.Writer) {
-	w.release()
+	w.Release()
 	w.dst, w.err = dst, nil
 }
 
@@ -104,30 +83,60 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Flush sends what has been collected and gives the buffer back.
 func (w *Writer) Flush() error {
 	w.send(0)
-	w.release()
+	w.Release()
 	return w.err
 }
 
 // Err returns the error of the connection, if there was one.
 func (w *Writer) Err() error { return w.err }
 
-func (w *Writer) release() {
-	if w.held != nil {
-		*w.held = w.buf[:0]
-		w.pool.pool.Put(w.held)
-	}
-	w.held, w.buf = nil, nil
+// Release gives the buffer back, and drops what is in it. A Writer that is left
+// without Flush needs it: its pool would have one less to lend for ever.
+func (w *Writer) Release() {
+	w.pool.takeBack(w.held)
+	w.held, w.buf = loan{}, nil
 }
 
-// room makes sure that n octets fit, n being far less than the buffer's size.
+// room makes sure that n octets fit, n being less than the smallest buffer.
 func (w *Writer) room(n int) {
-	if w.held == nil {
-		w.held = w.pool.pool.Get().(*[]byte)
-		w.buf = (*w.held)[:0]
+	if w.held.buffer == nil {
+		w.held = w.pool.lendShort()
+		w.buf = (*w.held.buffer)[:0]
 	}
-	if cap(w.buf)-len(w.buf) < n {
+	if w.free() < n && !w.grow() {
 		w.send(tail)
 	}
+}
+
+// free returns how many octets fit into the buffer that is held.
+func (w *Writer) free() int { return cap(w.buf) - len(w.buf) }
+
+// grow exchanges the buffer for a long one, if there is one to be had.
+func (w *Writer) grow() bool {
+	if w.held.long {
+		return false
+	}
+	long, ok := w.pool.lendLong()
+	if !ok {
+		return false
+	}
+	buf := append((*long.buffer)[:0], w.buf...)
+	w.Release()
+	w.held, w.buf = long, buf
+	return true
+}
+
+// Prepare makes room for an answer of some octets, so that as much of it as can
+// be is taken back by Truncate: where it does not fit behind what is collected
+// already, most of the buffer is emptied for it. The error is that of Err.
+func (w *Writer) Prepare(octets int64) error {
+	if octets > int64(w.free()) {
+		w.grow()
+	}
+	if octets > int64(w.free()) && len(w.buf) > cap(w.buf)/4 {
+		w.send(0)
+	}
+	return w.err
 }
 
 // tail is how many octets of a text are kept back, so that its last CRLF and

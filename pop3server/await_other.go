@@ -1,0 +1,16 @@
+// Copyright The restante authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !unix
+
+package pop3server
+
+import (
+	"errors"
+	"syscall"
+)
+
+// rawOf returns nothing: waiting is left to package net.
+func rawOf(any) syscall.RawConn { return nil }
+
+func await(syscall.RawConn) error { return errors.ErrUnsupported }
