@@ -109,6 +109,37 @@ func TestServerThatClosesAfterEachMessage(t *testing.T) {
 	}
 }
 
+// A server that is going down says so when nobody has asked: that refuses neither
+// a command nor a message.
+func TestFarewellIsNoAnswer(t *testing.T) {
+	farewell := "-ERR [SYS/TEMP] going down\r\n<cut>"
+	for after, answer := range map[string]string{
+		"UIDL":   "+OK\r\n1 uid-1\r\n2 uid-2\r\n3 uid-3\r\n.\r\n",
+		"LIST":   "+OK\r\n1 73\r\n2 73\r\n3 73\r\n.\r\n",
+		"RETR 3": "+OK\r\n" + stuff(text(3)) + ".\r\n",
+	} {
+		for _, remove := range []bool{false, true} {
+			s := &server{mail: letters(1, 3), answer: map[string]string{after: answer + farewell}}
+			var b box
+			var j collect.Memory
+			a := account(s, b.destination("box"))
+			a.Keep.Delete = remove
+			_, err := collect.Run(t.Context(), a, &j)
+			if err != nil && !strings.Contains(err.Error(), "going down") {
+				t.Errorf("after %s: %v", after, err)
+			}
+			s.answer = nil
+			for range 2 {
+				run(t, a, &j)
+			}
+			b.expect(t, upTo(3)...)
+			if remove != (len(s.mail) == 0) {
+				t.Errorf("after %s, delete %t: left %v", after, remove, s.mail)
+			}
+		}
+	}
+}
+
 // STAT has told of three messages.
 func TestListingWithoutEnd(t *testing.T) {
 	for _, command := range []string{"UIDL", "LIST"} {

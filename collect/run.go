@@ -156,18 +156,25 @@ func (r *run) session(ctx context.Context) (again bool, err error) {
 	defer c.Close()
 	r.report.Sessions++
 	r.tell(Event{Kind: EventSession})
-	if err := r.capabilities(ctx, c); err != nil {
-		return false, err
-	}
 	s := &session{run: r, c: c}
 	if again, err := s.collect(ctx); err != nil || again {
-		if errors.Is(err, pop3client.ErrPipelining) && (s.fresh <= 1 || errors.Is(err, os.ErrDeadlineExceeded)) && !r.opt.NoPipelining {
-			r.log.Warn("the server may fail at pipelining, going on without", "account", r.a.ID, "error", err)
-			r.opt.NoPipelining = true
+		if s.fresh <= 1 || errors.Is(err, os.ErrDeadlineExceeded) {
+			again = r.withoutPipelining(err) || again
 		}
 		return again, err
 	}
 	return r.a.UntilDry && s.fresh > 0, nil
+}
+
+// withoutPipelining reports whether a new connection without pipelining may do
+// better, and sees to it.
+func (r *run) withoutPipelining(err error) bool {
+	if !errors.Is(err, pop3client.ErrPipelining) || r.opt.NoPipelining {
+		return false
+	}
+	r.log.Warn("the server may fail at pipelining, going on without", "account", r.a.ID, "error", err)
+	r.opt.NoPipelining = true
+	return true
 }
 
 // connect dials and signs in.
@@ -184,6 +191,9 @@ func (r *run) connect(ctx context.Context) (*pop3client.Client, error) {
 				return c, nil
 			}
 			c.Close()
+		}
+		if r.withoutPipelining(err) {
+			continue
 		}
 		if !errors.Is(err, pop3client.ErrNoCapabilities) || r.opt.SkipCapabilities {
 			return nil, err

@@ -45,6 +45,13 @@ func refused(err error) bool {
 // collect does the session's work, QUIT included. With again true another
 // session makes sense.
 func (s *session) collect(ctx context.Context) (again bool, err error) {
+	// One round trip for what every poll asks.
+	if err := s.c.Ahead(ctx, "CAPA", "STAT", "UIDL"); err != nil {
+		return false, err
+	}
+	if err := s.capabilities(ctx, s.c); err != nil {
+		return false, err
+	}
 	if err := s.look(ctx); err != nil {
 		return false, err
 	}

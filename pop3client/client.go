@@ -31,7 +31,13 @@ type Client struct {
 
 	caps      pop3.Capabilities
 	capsKnown bool
+	pipelines bool // as announced before sign-in
 	utf8      bool // UTF8 was said
+
+	ahead []string // commands that were sent and whose replies nobody has read
+	// askUTF8: UTF8 is to be sent together with the next command; utf8Asked: it
+	// was, and its reply comes first.
+	askUTF8, utf8Asked bool
 
 	secrets []string // while signing in: what must not be shown
 	scratch []byte   // for copying messages
@@ -165,7 +171,10 @@ func (c *Client) begin(ctx context.Context, state pop3.State, command string) (e
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("pop3client: %s: %w", command, context.Cause(ctx))
 	}
-	if c.r.Buffered() > 0 {
+	switch {
+	case len(c.ahead) > 0 && c.ahead[0] != command:
+		return nil, fmt.Errorf("%w: %s was sent ahead", ErrBusy, c.ahead[0])
+	case len(c.ahead) == 0 && c.r.Buffered() > 0:
 		return nil, c.unsolicited(command)
 	}
 	c.active = command
@@ -186,7 +195,7 @@ func (c *Client) unsolicited(command string) error {
 	case status.OK:
 		return c.fail(command, &ProtocolError{Command: command, Line: "unasked: " + shown(status.Text)})
 	}
-	return c.fail(command, status.Err(command))
+	return c.fail(command, &FarewellError{Code: status.Code, Text: pop3.Printable(status.Text)})
 }
 
 // ask sends a command of one line and returns the status line of its reply.
@@ -206,10 +215,16 @@ func (c *Client) ask(ctx context.Context, state pop3.State, command string, args
 // roundTrip sends a line and reads a status line; a refusal is an error. What
 // is shown in the trace is said apart.
 func (c *Client) roundTrip(command, line, trace string) (pop3.Status, error) {
-	if err := c.send(command, line, trace); err != nil {
+	ahead := len(c.ahead) > 0
+	if ahead {
+		c.ahead = c.ahead[1:]
+	} else if err := c.send(command, line, trace); err != nil {
 		return pop3.Status{}, err
 	}
 	status, err := c.status(command)
+	if err != nil && ahead {
+		err = blamePipelining(err)
+	}
 	if err != nil {
 		return status, err
 	}
@@ -231,6 +246,11 @@ func commandLine(command string, args ...string) (string, error) {
 }
 
 func (c *Client) send(command, line, trace string) error {
+	if c.askUTF8 {
+		c.traceSent(pop3.CmdUTF8)
+		line = pop3.CmdUTF8 + "\r\n" + line
+		c.askUTF8, c.utf8Asked = false, true
+	}
 	c.traceSent(trace)
 	if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
 		return c.fail(command, err)
@@ -238,8 +258,26 @@ func (c *Client) send(command, line, trace string) error {
 	return nil
 }
 
-// line reads the first line of a reply.
+// line reads the first line of a reply, after that of UTF8 if it was sent
+// together with this command.
 func (c *Client) line(command string) (string, error) {
+	if !c.utf8Asked {
+		return c.nextLine(command)
+	}
+	c.utf8Asked = false
+	status, err := c.status(pop3.CmdUTF8)
+	if err != nil {
+		return "", blamePipelining(err)
+	}
+	c.utf8 = status.OK
+	line, err := c.nextLine(command)
+	if err != nil {
+		err = blamePipelining(err)
+	}
+	return line, err
+}
+
+func (c *Client) nextLine(command string) (string, error) {
 	timeout := c.opt.Timeout
 	if command == "CAPA" {
 		timeout = c.opt.CapaTimeout

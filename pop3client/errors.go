@@ -81,6 +81,23 @@ func (e *ProtocolError) Error() string {
 // Is makes errors.Is(err, ErrProtocol) true.
 func (e *ProtocolError) Is(target error) bool { return target == ErrProtocol }
 
+// FarewellError is a refusal that answers nothing: the server ends the
+// conversation, because it is going down or has waited for too long. It is no
+// *pop3.Error, after which a conversation goes on.
+type FarewellError struct {
+	Code pop3.Code // such as [SYS/TEMP]; empty if there is none
+	Text string    // fit for a terminal
+}
+
+// Error shows the server's words.
+func (e *FarewellError) Error() string {
+	said := e.Text
+	if e.Code != "" {
+		said = e.Code.Error() + " " + said
+	}
+	return "the server ends the conversation: " + said
+}
+
 // shown cuts what a peer sent to what fits into a message for a person.
 func shown(line string) string {
 	const most = 200

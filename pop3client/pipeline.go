@@ -243,14 +243,13 @@ func (p *pipeline) cost(w Want) int64 {
 
 // blame names pipelining where it may be what the server fails at.
 func (p *pipeline) blame(err error) error {
-	if p.count < 2 || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, errClosed) {
+	if p.count < 2 {
 		return err
 	}
 	if writeErr := p.c.out.wait(); writeErr != nil {
 		err = errors.Join(err, writeErr)
 	}
-	return fmt.Errorf("%w: %w", ErrPipelining, err)
+	return blamePipelining(err)
 }
 
 // passOver reads the replies that nobody wants any more.

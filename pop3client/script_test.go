@@ -93,7 +93,13 @@ var u1 = Credentials{User: "u1", Password: "secret"}
 // scripted returns a client that is signed in.
 func scripted(t *testing.T, opt *Options, conversation string) *Client {
 	t.Helper()
-	c, err := New(t.Context(), script(t, signedIn+conversation), opt)
+	return signingIn(t, opt, signedIn+conversation)
+}
+
+// signingIn returns a client that has signed in, as the conversation begins.
+func signingIn(t *testing.T, opt *Options, conversation string) *Client {
+	t.Helper()
+	c, err := New(t.Context(), script(t, conversation), opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,9 @@ import (
 // new connection. A refused token is sasl.ErrCredentials too and carries the
 // server's *sasl.TokenFailure.
 //
+// Where Options.UTF8 is set and the server announces PIPELINING, UTF8 goes together
+// with the first command; ErrPipelining says that the server failed then.
+//
 // ErrClearText: every mechanism left would show the password to the network.
 // ErrNoMechanism: none is known to both sides. ErrNotASCII: one would do, but
 // not for this name or password. Nothing secret was sent then.
@@ -35,7 +38,10 @@ func (c *Client) SignIn(ctx context.Context, cred Credentials) error {
 		return err
 	}
 	if c.opt.UTF8 && !c.utf8 && caps.Has(pop3.CapUTF8) {
-		if err := c.UTF8(ctx); err != nil && !isRefusal(err) {
+		if c.pipelining() {
+			c.askUTF8 = true
+			defer func() { c.askUTF8 = false }()
+		} else if err := c.UTF8(ctx); err != nil && !isRefusal(err) {
 			return err
 		}
 	}
@@ -208,6 +214,7 @@ func timestamp(greeting string) string {
 
 func (c *Client) signedIn() {
 	c.state = pop3.Transaction
+	c.pipelines = c.pipelining()
 	c.caps, c.capsKnown = nil, false
 }
 

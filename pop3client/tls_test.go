@@ -275,8 +275,15 @@ func TestUnasked(t *testing.T) {
 		if err := c.Noop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Dele(t.Context(), 1); err == nil || !strings.Contains(err.Error(), test.shows) {
+		err := c.Dele(t.Context(), 1)
+		if err == nil || !strings.Contains(err.Error(), test.shows) {
 			t.Errorf("%q: %v", test.said, err)
+		}
+		if _, refused := errors.AsType[*pop3.Error](err); refused {
+			t.Errorf("%q was taken for an answer", test.said)
+		}
+		if farewell, ok := errors.AsType[*FarewellError](err); ok != strings.Contains(test.said, "-ERR") || ok && farewell.Code != pop3.CodeSysTemp {
+			t.Errorf("%q: %+v", test.said, farewell)
 		}
 		if c.Err() == nil {
 			t.Errorf("%q: still in use", test.said)

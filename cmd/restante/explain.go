@@ -29,6 +29,7 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 	var journal *collector.JournalError
 	var file *fs.PathError
 	var noTLS tls.RecordHeaderError
+	var farewell *pop3client.FarewellError
 	fingerprint, certificate := pop3client.CertificateFingerprint(err)
 	shown := pop3.Printable(err.Error())
 	switch {
@@ -66,6 +67,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 			return c.text("the server refuses the user name or the password: %s; many providers want an app password here", shown), exitNoPerm
 		}
 		return c.text("the server refuses: %s", shown), exitUnavailable
+	case errors.As(err, &farewell):
+		return c.text("the server cannot serve now: %s; try again later", shown), exitTempfail
 	case errors.Is(err, pop3client.ErrNotASCII):
 		return c.text("the user name or the password has letters beyond ASCII, which %s does not say that it takes; use a password of ASCII letters", a.Host()), exitNoPerm
 	case errors.Is(err, pop3client.ErrClearText), errors.Is(err, pop3client.ErrNoMechanism), errors.Is(err, pop3client.ErrTokenTooLong):

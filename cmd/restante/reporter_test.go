@@ -121,6 +121,7 @@ func TestExplanationsAndStatuses(t *testing.T) {
 		{refusal("PASS", pop3.CodeInUse), exitTempfail, "another program"},
 		{refusal("PASS", pop3.CodeLoginDelay), exitTempfail, "time between"},
 		{refusal("", pop3.CodeSysTemp), exitTempfail, "cannot serve now"},
+		{&pop3client.FarewellError{Code: pop3.CodeSysTemp, Text: "going down"}, exitTempfail, "cannot serve now"},
 		{refusal("UIDL", pop3.CodeSysPerm), exitUnavailable, "refuses"},
 		{pop3client.ErrNoSTLS, exitProtocol, "--tls implicit"},
 		{pop3client.ErrNoMechanism, exitProtocol, "common way"},
