@@ -162,7 +162,7 @@ func (b *collectBench) collect(ctx context.Context, c collection, p collectProgr
 	if err != nil {
 		return found, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer tidy(dir)
 	in, err := b.source.start(ctx, dir, crowd{n: 1})
 	if err != nil {
 		return found, err

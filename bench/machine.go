@@ -61,7 +61,7 @@ func thisMachine(dir string) (machine, error) {
 		fmt.Sprintf("%d cores, %s", runtime.NumCPU(), cpu),
 		fmt.Sprintf("%.0f GB of memory", float64(m.memory)/1e9),
 		fmt.Sprintf("%s, Linux %s", strings.Trim(system, `"`), strings.TrimSpace(string(kernel))),
-		fmt.Sprintf("mail on %s", fileSystem(int64(fs.Type))),
+		fmt.Sprintf("mail on %s%s", fileSystem(int64(fs.Type)), more(dir)),
 		runtime.Version(),
 	}
 	return m, nil
@@ -82,6 +82,26 @@ func fileSystem(kind int64) string {
 		return "overlayfs"
 	}
 	return fmt.Sprintf("file system %#x", kind)
+}
+
+// more tells what the name of a file system leaves out and what flushes depend on.
+func more(dir string) string {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return ""
+	}
+	device, err := os.Readlink(fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)))
+	if err != nil {
+		return "" // on no block device
+	}
+	text := ""
+	if task, err := os.ReadFile(filepath.Join("/sys/fs/ext4", filepath.Base(device), "journal_task")); err == nil && strings.TrimSpace(string(task)) == "<none>" {
+		text = " without a journal"
+	}
+	if strings.HasPrefix(filepath.Base(device), "loop") {
+		text += " of its own, in a file"
+	}
+	return text
 }
 
 // fieldOf returns the value of the first line of a file that begins with a name,

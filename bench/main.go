@@ -43,6 +43,7 @@ import (
 	"time"
 
 	"restante.example/bench/report"
+	"restante.example/bench/volume"
 )
 
 func main() {
@@ -84,7 +85,7 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each scenario runs on each program")
 	flags.StringVar(&o.only, "only", "", "scenarios whose names begin with one of these words, separated by commas")
 	flags.StringVar(&o.from, "from", "restanted", "with -side collect: the server to collect from")
-	flags.DurationVar(&o.patience, "patience", 8*time.Second, "a scenario on a program that takes longer is not repeated in further rounds")
+	flags.DurationVar(&o.patience, "patience", time.Minute, "a scenario on a program that takes longer is not repeated in further rounds")
 	flags.DurationVar(&o.limit, "limit", time.Minute, "a scenario on a server that takes longer is ended")
 	flags.DurationVar(&o.collect, "collect-limit", 20*time.Second, "a program that collects for longer is ended")
 	flags.DurationVar(&o.within, "within", 0, "begin no round that would not be over by then; 0 is no bound")
@@ -103,11 +104,11 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if o.quick {
 		o.rounds = 1
 	}
-	dir, err := openDir("", "restante-bench")
+	dir, done, err := workDir(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer done()
 	command := strings.Join(append([]string{"go", "run", "./bench"}, args...), " ")
 	if *add {
 		return addRounds(ctx, dir, o, command, *out, stderr)
@@ -126,6 +127,44 @@ func runBench(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		}
 	}
 	return measureAll(ctx, dir, o, command, *out, stderr)
+}
+
+// volumeSize is how many octets the mail of a run may take up, and much more than
+// it does.
+const volumeSize = 16 << 30
+
+// workDir makes the folder for everything that a run writes: on a file system of
+// its own, as Debian makes them, so that what is measured depends neither on
+// which one this machine has nor on what was removed from it lately. Without the
+// right to mount one it is a folder like any other.
+func workDir(ctx context.Context, stderr io.Writer) (dir string, done func(), err error) {
+	top, err := openDir("", "restante-bench")
+	if err != nil {
+		return "", nil, err
+	}
+	var mounts volume.Mounts
+	done = func() {
+		if err := errors.Join(mounts.Unmount(), os.RemoveAll(top)); err != nil {
+			fmt.Fprintln(stderr, "bench: tidying up:", err)
+		}
+	}
+	dir = filepath.Join(top, "volume")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		done()
+		return "", nil, err
+	}
+	if err := mounts.Make(ctx, filepath.Join(top, "image"), "ext4", volumeSize, dir); err != nil {
+		fmt.Fprintf(stderr, "no file system of its own for the mail, so what this machine's one does counts too: %v\n", err)
+		return dir, done, nil
+	}
+	// What makes temporary folders of its own makes them there too.
+	before := os.Getenv("TMPDIR")
+	unmount := done
+	done = func() {
+		_ = os.Setenv("TMPDIR", before)
+		unmount()
+	}
+	return dir, done, os.Setenv("TMPDIR", dir)
 }
 
 // install runs the script that installs the programs of others.

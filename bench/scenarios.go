@@ -78,7 +78,7 @@ func serverSections(z sizes) (sections []report.Section, scenarios []scenario) {
 	}
 	add(report.Section{ID: "signin", Title: "Sign-ins",
 		Text: "Connect, USER, PASS, STAT, QUIT, by so many clients at once, each with a maildrop of its own of ten messages. " +
-			"Every TLS handshake is a full one. Each user has signed in before."}, signInScenario(z))
+			"Every TLS handshake is a full one with X25519, which is what all of them have in common. Each user has signed in before."}, signInScenario(z))
 	add(report.Section{ID: "retr", Title: "RETR",
 		Text: fmt.Sprintf("%s messages of 4 KB to 5 MB, 129 MB for a thousand, with 32 commands ahead of the answers, or one command at a time. "+
 			"One at a time, it stops after some seconds where it takes longer. The last row is about %s messages of 4 KB each.", count(z.mixed), count(z.removed))}, retrScenario(z))

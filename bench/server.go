@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"restante.example/bench/report"
 )
 
@@ -121,6 +123,16 @@ func openDir(parent, pattern string) (string, error) {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o755)
+}
+
+// tidy removes a folder and waits until the disk knows of it, so that the flushes
+// of whoever is measured next do not pay for it. What stays is removed at the end.
+func tidy(dir string) {
+	_ = os.RemoveAll(dir)
+	if f, err := os.Open(filepath.Dir(dir)); err == nil {
+		_ = unix.Syncfs(int(f.Fd()))
+		_ = f.Close()
+	}
 }
 
 // nobody is to whom the mail of peers belongs.

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -59,7 +58,7 @@ func (b *serverBench) runTrial(ctx context.Context, s scenario, srv server, roun
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer tidy(dir)
 	limited, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	t := &trial{ctx: limited, dir: dir, server: srv, bench: b, samples: map[string]report.Sample{}}

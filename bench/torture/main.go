@@ -154,7 +154,7 @@ func torment(ctx context.Context, o options, stderr io.Writer) (broken bool, tex
 	}
 	disk, err := smallDisk(ctx, dir, o.fs, r)
 	if disk != nil {
-		defer func() { err = errors.Join(err, disk.unmount()) }()
+		defer func() { err = errors.Join(err, disk.Unmount()) }()
 	}
 	if err != nil {
 		return false, "", err

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"restante.example/bench/volume"
 )
 
 // powerCut copies the disk as it is at one instant, while everything goes on, and
@@ -44,15 +46,15 @@ func (t *torture) powerCut(ctx context.Context, rng *rand.Rand) (err error) {
 	if t.disk.kind == "xfs" {
 		options += ",nouuid" // its twin is mounted
 	}
-	mounts := &disk{}
-	if err := mounts.mount(ctx, "-o", options, image, at); err != nil {
+	var mounts volume.Mounts
+	if err := mounts.Mount(ctx, "-o", options, image, at); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		t.report.broken("the disk cannot be mounted after a power cut: %v", err)
 		return nil
 	}
-	defer func() { err = errors.Join(err, mounts.unmount()) }()
+	defer func() { err = errors.Join(err, mounts.Unmount()) }()
 	return t.inspect(ctx, at, before, after, rng)
 }
 

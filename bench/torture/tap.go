@@ -84,11 +84,36 @@ func (t *tap) serve(client net.Conn) {
 	both.Go(func() { defer ends(); x.commands(client, server) })
 	both.Go(func() {
 		defer ends()
-		if err := x.answers(bufio.NewReaderSize(io.TeeReader(server, client), 16<<10)); errors.Is(err, errNonsense) {
+		passed := &behind{to: client}
+		err := x.answers(bufio.NewReaderSize(io.TeeReader(server, passed), 16<<10), passed)
+		_ = passed.release() // the program may be gone
+		if errors.Is(err, errNonsense) {
 			t.report.broken("%s: %v", t.ledger.user, err)
 		}
 	})
 	both.Wait()
+}
+
+// behind passes on what was written to it one Write later, or at release: a
+// program has the end of an answer only when the tap has understood it, and what
+// it says because of it is never noted first.
+type behind struct {
+	to   io.Writer
+	held []byte
+}
+
+func (b *behind) Write(p []byte) (int, error) {
+	if err := b.release(); err != nil {
+		return 0, err
+	}
+	b.held = append(b.held, p...)
+	return len(p), nil
+}
+
+func (b *behind) release() error {
+	_, err := b.to.Write(b.held)
+	b.held = b.held[:0]
+	return err
 }
 
 // commands passes on what the program says, line by line.
@@ -150,16 +175,22 @@ func argument(line, command string) int {
 	return n
 }
 
-// answers reads what the server says.
-func (x *tapped) answers(in *bufio.Reader) error {
+// answers reads what the server says, and lets the program have what is understood.
+func (x *tapped) answers(in *bufio.Reader, passed *behind) error {
 	if _, err := (&conn{in: in}).expect("+OK"); err != nil {
 		return err
 	}
 	for {
+		if in.Buffered() == 0 {
+			if err := passed.release(); err != nil {
+				return err
+			}
+		}
 		answer, err := (&conn{in: in}).line()
 		if err != nil {
 			return err
 		}
+		accepted := strings.HasPrefix(answer, "+OK")
 		x.mu.Lock()
 		if len(x.pending) == 0 {
 			x.mu.Unlock()
@@ -170,9 +201,12 @@ func (x *tapped) answers(in *bufio.Reader) error {
 		}
 		line := x.pending[0]
 		x.pending = x.pending[1:]
+		if accepted {
+			x.settled(line)
+		}
 		x.mu.Unlock()
-		if strings.HasPrefix(answer, "+OK") {
-			if err := x.done(line, in); err != nil {
+		if accepted {
+			if err := x.read(line, in); err != nil {
 				return err
 			}
 		} else if !strings.HasPrefix(answer, "-ERR") && !strings.HasPrefix(answer, "+ ") {
@@ -181,8 +215,22 @@ func (x *tapped) answers(in *bufio.Reader) error {
 	}
 }
 
-// done is called for each command that was answered +OK.
-func (x *tapped) done(line string, in *bufio.Reader) error {
+// settled notes what an answer of +OK means for removals. It happens while x is
+// locked, together with the taking of the command from those pending: a QUIT that
+// passes meanwhile finds each DELE in one place or the other.
+func (x *tapped) settled(line string) {
+	switch verb, _, _ := strings.Cut(line, " "); verb {
+	case "DELE":
+		x.deleted = append(x.deleted, argument(line, "DELE"))
+	case "RSET":
+		x.deleted = nil
+	case "QUIT":
+		x.ledger.gone(x.names(x.deleted, false))
+	}
+}
+
+// read reads the lines that follow +OK, and notes what they tell.
+func (x *tapped) read(line string, in *bufio.Reader) error {
 	verb, rest, _ := strings.Cut(line, " ")
 	switch {
 	case verb == "RETR":
@@ -225,18 +273,6 @@ func (x *tapped) done(line string, in *bufio.Reader) error {
 				return fmt.Errorf("%w: %s: %q", errNonsense, verb, line)
 			}
 		}
-	case verb == "DELE":
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.deleted = append(x.deleted, argument(line, "DELE"))
-	case verb == "RSET":
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.deleted = nil
-	case verb == "QUIT":
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.ledger.gone(x.names(x.deleted, false))
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ type torture struct {
 	rng      *rand.Rand
 	people   []*ledger // those to whom mail is delivered
 	inputs   [][]byte  // of the fuzz corpora
+
+	injected int    // system calls that were made to fail
+	refused  string // what strace said when it could not attach
 }
 
 // worker is something that goes on all the time.
@@ -109,6 +112,9 @@ func (t *torture) live(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if t.injected == 0 && t.refused != "" {
+		t.report.leftOut("errors of system calls: strace may not attach: %s", t.refused)
 	}
 	t.report.begin("the last checks")
 	return t.settle(ctx, kept)
