@@ -6,6 +6,7 @@ package house
 import (
 	"bytes"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,22 +153,51 @@ func TestEachFileBeginsWithTheLicence(t *testing.T) {
 	}
 }
 
+// tracked yields the path and the content of each file that git keeps under a
+// pattern and that is there.
+func tracked(t *testing.T, pattern string) iter.Seq2[string, []byte] {
+	t.Helper()
+	out, err := exec.Command("git", "-C", root, "ls-files", "-z", pattern).Output()
+	if err != nil {
+		t.Skip("this is no git checkout, so its files cannot be listed: run it in a clone")
+	}
+	return func(yield func(string, []byte) bool) {
+		for path := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+			text, err := os.ReadFile(filepath.Join(root, path))
+			if os.IsNotExist(err) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(path, text) {
+				return
+			}
+		}
+	}
+}
+
+// TestNoMergeIsHalfDone checks that no file holds the marks that git leaves where
+// two sides changed the same lines.
+func TestNoMergeIsHalfDone(t *testing.T) {
+	marks := regexp.MustCompile(`(?m)^(?:<{7}|>{7}) .*$`)
+	files := 0
+	for path, text := range tracked(t, "*") {
+		files++
+		for _, mark := range marks.FindAll(text, -1) {
+			t.Errorf("%s: %s", path, mark)
+		}
+	}
+	if files == 0 {
+		t.Error("git keeps no files: the pattern is wrong")
+	}
+}
+
 // TestDocumentsHaveNoBrokenLinks checks that relative links in the documents
 // lead to files.
 func TestDocumentsHaveNoBrokenLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	out, err := exec.Command("git", "-C", root, "ls-files", "*.md").Output()
-	if err != nil {
-		t.Skip("this is no git checkout, so the documents cannot be listed: run it in a clone")
-	}
-	for _, doc := range strings.Fields(string(out)) {
-		text, err := os.ReadFile(filepath.Join(root, doc))
-		if os.IsNotExist(err) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for doc, text := range tracked(t, "*.md") {
 		for _, m := range link.FindAllSubmatch(text, -1) {
 			target := filepath.Join(root, filepath.Dir(doc), string(m[1]))
 			if _, err := os.Stat(target); err != nil {
