@@ -12,7 +12,10 @@ func (c *conn) note() maildrop.Noter {
 	if !ok {
 		return nil
 	}
-	n.NoteRemote(c.remoteText())
+	if !c.session.told {
+		n.NoteRemote(c.remoteText())
+		c.session.told = true
+	}
 	return n
 }
 

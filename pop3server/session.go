@@ -28,6 +28,7 @@ type session struct {
 	key       viewKey
 
 	gone           bool // the maildrop was given back
+	told           bool // the store knows where the session comes from
 	retrieved, top int
 	deleted        int   // messages marked
 	deletedOctets  int64 // of those
@@ -215,7 +216,8 @@ func (c *conn) quit() Ending {
 // message reads the one number that a command takes, of a message that is
 // there and not marked deleted; otherwise it refuses.
 func (c *conn) message(cmd pop3.Command) (int, Ending, bool) {
-	words, ok := cmd.Words(nil, 1)
+	var word [1]string
+	words, ok := cmd.Words(word[:0], 1)
 	if !ok || len(words) == 0 {
 		return 0, c.wrongCommand("%s takes the number of a message", cmd.Word), false
 	}

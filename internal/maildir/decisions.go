@@ -285,8 +285,20 @@ func (d *decisions) wakeLast() {
 	}
 }
 
+// room returns m, with room for n entries if it has none.
+func room[V any](m map[string]V, n int) map[string]V {
+	if len(m) == 0 {
+		return make(map[string]V, n)
+	}
+	return m
+}
+
 func (d *decisions) remove(view maildrop.View, items []item) {
 	v := d.views[view]
+	if v != nil {
+		v.removed = room(v.removed, len(items))
+	}
+	d.going = room(d.going, len(items))
 	for _, it := range items {
 		if v != nil {
 			v.removed[it.uid] = it.at

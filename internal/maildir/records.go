@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +100,9 @@ func appendText(to []byte, s string) []byte {
 
 func appendItems(to []byte, items []item) []byte {
 	to = binary.AppendUvarint(to, uint64(len(items)))
+	if len(items) > 0 {
+		to = slices.Grow(to, len(items)*(len(items[0].uid)+24)) // the others are as long, mostly
+	}
 	for _, it := range items {
 		to = appendText(to, it.uid)
 		to = binary.AppendUvarint(to, it.id.inode)

@@ -138,7 +138,7 @@ func (d *drop) commit(ctx context.Context, sn *snapshot, items []item, chosen []
 // them off the list, under the lock. It returns the places of the items whose
 // files are there still.
 func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (stayed []int) {
-	gone := make(map[string]struct{})
+	gone := make(map[string]struct{}, len(items))
 	looked := false
 	dirs, err := d.openDirs()
 	if err != nil {
@@ -206,7 +206,7 @@ func (d *drop) removeFiles(ctx context.Context, items []item, chosen []*entry) (
 			}
 			gone[it.uid] = struct{}{}
 			if d.unlinked == nil {
-				d.unlinked = make(map[string]struct{})
+				d.unlinked = make(map[string]struct{}, len(items))
 			}
 			d.unlinked[it.uid] = struct{}{}
 		}

@@ -30,6 +30,14 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// octets returns how long the frames of records are.
+func octets(records []Record) (n int) {
+	for _, r := range records {
+		n += frameHead + 1 + len(r.Data)
+	}
+	return n
+}
+
 func appendRecord(to []byte, r Record, flushed int64) []byte {
 	from := len(to)
 	to = append(to, frameMagic...)
@@ -48,7 +56,7 @@ func frameSum(frame []byte) uint32 {
 
 // image returns a whole journal.
 func image(records []Record) []byte {
-	data := make([]byte, prologue)
+	data := make([]byte, prologue, prologue+octets(records))
 	for _, r := range records {
 		data = appendRecord(data, r, int64(len(data)))
 	}

@@ -125,7 +125,7 @@ func (j *Journal) append(flush bool, records []Record) error {
 	if !j.exists {
 		return j.Rewrite(records)
 	}
-	var data []byte
+	data := make([]byte, 0, octets(records))
 	for _, r := range records {
 		data = appendRecord(data, r, j.flushed)
 	}
