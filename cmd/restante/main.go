@@ -16,10 +16,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"restante.example/internal/commandline"
 )
 
 // Exit codes, as sysexits.h has them. 0 means that all that was on offer is
@@ -38,18 +41,23 @@ const (
 )
 
 func main() {
-	// Collecting waits for disk and network, so a smaller heap is worth the
-	// processor time of collecting garbage more often.
-	debug.SetGCPercent(35)
+	keepHeapSmall()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
+// keepHeapSmall has garbage collected more often from the first time on:
+// collecting mail waits for disk and network, so that a smaller heap is worth
+// the processor time. A poll that finds nothing new ends before that.
+func keepHeapSmall() {
+	runtime.AddCleanup(new(*int), func(percent int) { debug.SetGCPercent(percent) }, 35)
+}
+
 // commands is the command line.
 type commands struct {
-	Help helpFlag `short:"h" help:"Show help."`
+	Help commandline.HelpFlag `short:"h" help:"Show help."`
 
 	Fetch   fetchCommand   `cmd:"" help:"Collect mail, from the accounts in the file or from one server."`
 	List    listCommand    `cmd:"" help:"Show what is on the server, and what of it was collected."`
@@ -60,18 +68,11 @@ type commands struct {
 	Version versionCommand `cmd:"" help:"Show the version."`
 }
 
-// errHelp ends the parsing once help has been shown.
-var errHelp = errors.New("help was shown")
-
-// helpFlag shows the help of the command that stands before it.
-type helpFlag bool
-
-// BeforeReset is called by kong before it looks for missing arguments.
-func (helpFlag) BeforeReset(ctx *kong.Context) error {
-	if err := ctx.PrintUsage(false); err != nil {
-		return err
-	}
-	return errHelp
+var program = commandline.Program{
+	Name: "restante",
+	Description: "Collects mail from POP3 servers, each message once.\n\n" +
+		"Example: restante fetch --server pop.example.org --tls implicit --user ana --to maildir:Mail",
+	Commands: commands{},
 }
 
 // exitError is an error with the status that the process ends with. An empty
@@ -90,23 +91,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "restante:", err)
 		return exitFailed
 	}
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("restante"),
-		kong.Description("Collects mail from POP3 servers, each message once.\n\n"+
-			"Example: restante fetch --server pop.example.org --tls implicit --user ana --to maildir:Mail"),
-		kong.Writers(stdout, stderr),
-		kong.NoDefaultHelp(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(con),
-	)
-	if err != nil {
-		fmt.Fprintln(stderr, "restante:", err)
-		return exitFailed
-	}
-	parsed, err := parser.Parse(args)
-	if errors.Is(err, errHelp) {
+	parsed, err := program.Parse(args, stdout, stderr, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(con))
+	if errors.Is(err, commandline.ErrHelp) {
 		return 0
 	}
 	if err != nil {

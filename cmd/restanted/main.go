@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"restante.example/internal/checkpassword"
+	"restante.example/internal/commandline"
 	"restante.example/internal/daemon"
 )
 
@@ -39,7 +40,7 @@ func main() {
 
 // commands is the command line.
 type commands struct {
-	Help helpFlag `short:"h" help:"Show help."`
+	Help commandline.HelpFlag `short:"h" help:"Show help."`
 
 	Demo     demoCommand      `cmd:"" help:"Show mail delivered and collected on this machine, without any settings."`
 	Serve    serveCommand     `cmd:"" help:"Run the server."`
@@ -59,18 +60,11 @@ type commands struct {
 	Version  versionCommand   `cmd:"" help:"Show the version."`
 }
 
-// errHelp ends the parsing once help has been shown.
-var errHelp = errors.New("help was shown")
-
-// helpFlag shows the help of the command that stands before it.
-type helpFlag bool
-
-// BeforeReset is called by kong before it looks for missing arguments.
-func (helpFlag) BeforeReset(ctx *kong.Context) error {
-	if err := ctx.PrintUsage(false); err != nil {
-		return err
-	}
-	return errHelp
+var program = commandline.Program{
+	Name: "restanted",
+	Description: "The POP3 server of restante: it takes mail in, keeps it safe, and hands it to any mail program.\n\n" +
+		"Example: restanted demo",
+	Commands: commands{},
 }
 
 // exitError is an error with the status that the process ends with. An empty
@@ -92,23 +86,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "restanted:", err)
 		return exitFailed
 	}
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("restanted"),
-		kong.Description("The POP3 server of restante: it takes mail in, keeps it safe, and hands it to any mail program.\n\n"+
-			"Example: restanted demo"),
-		kong.Writers(stdout, stderr),
-		kong.NoDefaultHelp(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(con),
-	)
-	if err != nil {
-		fmt.Fprintln(stderr, "restanted:", err)
-		return exitFailed
-	}
-	parsed, err := parser.Parse(args)
-	if errors.Is(err, errHelp) {
+	parsed, err := program.Parse(args, stdout, stderr, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(con))
+	if errors.Is(err, commandline.ErrHelp) {
 		return 0
 	}
 	if err != nil {
