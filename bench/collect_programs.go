@@ -48,7 +48,7 @@ func findPrograms(ctx context.Context, dir string) ([]collectProgram, error) {
 		Settings: []string{"as it always is: every message, its name and the journal are flushed before a message counts as filed"}}}
 	others := []collectProgram{
 		{prepare: prepareMpop, Subject: report.Subject{Name: "mpop",
-			Settings: []string{"pipelining on, no Received line added; it flushes each message"}}},
+			Settings: []string{"pipelining on, the password in its file so that it begins no process for it, no Received line added; it flushes each message"}}},
 		{prepare: prepareFetchmail, nothing: 1, Subject: report.Subject{Name: "fetchmail",
 			Settings: []string{"it knows no Maildir, so each message goes to `sh -c 'exec cat >new/$$'`, which is less than any real program for that does, and flushes nothing"}}},
 		{prepare: prepareGetmail, Subject: report.Subject{Name: "getmail",
@@ -93,16 +93,12 @@ func prepareRestante(home, maildir string, from mailbox, remove bool) ([]string,
 }
 
 func prepareMpop(home, maildir string, from mailbox, remove bool) ([]string, error) {
-	file, err := writePassword(home)
-	if err != nil {
-		return nil, err
-	}
 	rc := filepath.Join(home, "mpoprc")
 	return []string{"-q", "-C", rc}, os.WriteFile(rc, []byte(fmt.Sprintf(`account default
 host %s
 port %s
 user %s
-passwordeval "cat %s"
+password %s
 auth user
 tls off
 pipelining on
@@ -110,7 +106,7 @@ keep %s
 received_header off
 uidls_file %s/uidls
 delivery maildir %s
-`, from.host, from.port, from.user, file, yesNo(!remove, "on", "off"), home, maildir)), 0o600)
+`, from.host, from.port, from.user, password, yesNo(!remove, "on", "off"), home, maildir)), 0o600)
 }
 
 func prepareFetchmail(home, maildir string, from mailbox, remove bool) ([]string, error) {
