@@ -8,22 +8,29 @@ import (
 	"crypto/tls"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 )
 
-// writing notes how long the longest write to a client was.
-type writing struct {
+// inWrites is a client's end of a pipe, which gives on the octets of one write at
+// a time. It notes how long the longest was.
+type inWrites struct {
 	net.Conn
-	mu      sync.Mutex
+	buffer  [1 << 20]byte
+	rest    []byte
 	longest int
 }
 
-func (c *writing) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	c.longest = max(c.longest, len(p))
-	c.mu.Unlock()
-	return c.Conn.Write(p)
+func (c *inWrites) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		n, err := c.Conn.Read(c.buffer[:])
+		if err != nil {
+			return 0, err
+		}
+		c.rest, c.longest = c.buffer[:n], max(c.longest, n)
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
 }
 
 // A message goes out in few long writes, records of TLS together, also when many
@@ -35,21 +42,20 @@ func TestLongWrites(t *testing.T) {
 	s := serve(t, opt)
 	retr := func(secure bool) int {
 		mine, theirs := net.Pipe()
-		conn := &writing{Conn: theirs}
-		go s.ServeConn(context.Background(), conn, secure)
+		go s.ServeConn(context.Background(), theirs, secure)
+		pieces := &inWrites{Conn: mine}
+		var conn net.Conn = pieces
 		if secure {
-			mine = tls.Client(mine, clientTLS())
+			conn = tls.Client(pieces, clientTLS())
 		}
-		c := newClient(t, mine).signIn()
+		c := newClient(t, conn).signIn()
 		c.ask("RETR 1", "+OK")
 		if got := len(c.text()); got != 600_005 {
 			t.Errorf("%d octets came", got)
 		}
 		c.ask("QUIT", "+OK")
 		c.ended()
-		conn.mu.Lock()
-		defer conn.mu.Unlock()
-		return conn.longest
+		return pieces.longest
 	}
 	for range 300 { // one after the other
 		mine, theirs := net.Pipe()

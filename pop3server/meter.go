@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,10 @@ type meter struct {
 	start time.Time // what active counts from; monotonic
 	slack time.Duration
 	rate  int
+	// glance is after what time it is looked at how much of a write a client has
+	// taken: who takes little is slow, and not silent. It is 0 for a connection
+	// that may not go on after that; writes are short there.
+	glance time.Duration
 
 	in, out atomic.Int64
 	active  atomic.Int64 // when an octet last went either way, as time since start
@@ -59,13 +64,31 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-const (
-	// paid is how many octets at a time a client is given time for.
-	paid = 32 << 10
-	// glance is after what time it is looked at how much of a write a client has
-	// taken: who takes little is slow, and not silent.
-	glance = 10 * time.Second
-)
+// paid is how many octets at a time a client is given time for.
+const paid = 32 << 10
+
+// glanceOf returns the glance at a connection, with which a reader is known to
+// be there before its session is taken for silent. A connection of package tls
+// cannot go on after a deadline for writing, and others may have one below.
+func glanceOf(nc net.Conn, takeOver time.Duration) time.Duration {
+	const glance = 10 * time.Second
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		if reflect.TypeOf(nc) != pipeType {
+			return 0
+		}
+	}
+	if takeOver > 0 {
+		return min(glance, takeOver/2)
+	}
+	return glance
+}
+
+var pipeType = func() reflect.Type {
+	end, _ := net.Pipe()
+	return reflect.TypeOf(end)
+}()
 
 // Write implements net.Conn. The time that a client may take is what the
 // octets need at the minimum rate, and once a slack; time won is not saved up.
@@ -75,18 +98,24 @@ func (m *meter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	for done := 0; ; {
+		piece := p[done:]
+		if m.glance == 0 {
+			piece = piece[:min(len(piece), paid)]
+		}
 		began := time.Now()
-		if err := m.writeFor(min(m.patience(len(p)-done)-m.late, glance), began); err != nil {
+		if err := m.writeFor(m.patience(len(piece))-m.late, began); err != nil {
 			return done, err
 		}
-		n, err := m.Conn.Write(p[done:])
+		n, err := m.Conn.Write(piece)
 		if n > 0 {
 			m.out.Add(int64(n))
 			m.touch()
 		}
 		done += n
 		m.late = max(0, m.late+time.Since(began)-m.needs(n))
-		if !errors.Is(err, os.ErrDeadlineExceeded) || m.late >= m.patience(len(p)-done) || m.leaving() {
+		switch {
+		case err == nil && done < len(p) && n > 0:
+		case m.glance == 0, !errors.Is(err, os.ErrDeadlineExceeded), m.late >= m.patience(len(p)-done), m.leaving():
 			return done, err
 		}
 	}
@@ -107,6 +136,8 @@ func (m *meter) writeFor(d time.Duration, now time.Time) error {
 		d = min(d, m.parting)
 	} else if m.hard {
 		return errInterrupted
+	} else if m.glance > 0 {
+		d = min(d, m.glance)
 	}
 	return m.Conn.SetWriteDeadline(now.Add(d))
 }

@@ -180,6 +180,13 @@ func (c *conn) reset() {
 // quit removes the marked messages and answers only then. RFC 1939 section 6.
 func (c *conn) quit() Ending {
 	s := c.session
+	// What was answered before has the time that answers have. A client that does
+	// not take it loses no mail.
+	if c.w.Buffered() > writeBuffer {
+		if err := c.w.Flush(); err != nil {
+			return c.writeFailed(err)
+		}
+	}
 	if s.deleted == 0 {
 		c.letGo()
 		c.ok("bye")
