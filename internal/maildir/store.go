@@ -212,7 +212,19 @@ func (s *Store) hold(id maildrop.ID) *drop {
 func (s *Store) release(d *drop) {
 	s.mu.Lock()
 	d.refs--
-	if d.refs > 0 || d.dead {
+	if d.refs > 0 {
+		s.mu.Unlock()
+		return
+	}
+	d.handleMu.Lock()
+	handles := d.handles
+	d.handles = nil
+	d.handleMu.Unlock()
+	if handles != nil {
+		s.handles--
+		defer handles.close()
+	}
+	if d.dead {
 		s.mu.Unlock()
 		return
 	}
@@ -222,13 +234,6 @@ func (s *Store) release(d *drop) {
 		d.cost += len(d.list.entries)
 	}
 	d.mu.Unlock()
-	d.handleMu.Lock()
-	handles := d.handles
-	d.handles = nil
-	d.handleMu.Unlock()
-	if handles != nil {
-		s.handles--
-	}
 	d.prev, d.next = &s.lru, s.lru.next
 	d.prev.next, d.next.prev = d, d
 	s.cached += d.cost
@@ -238,9 +243,6 @@ func (s *Store) release(d *drop) {
 		left -= v.cost
 	}
 	s.mu.Unlock()
-	if handles != nil {
-		handles.close()
-	}
 	for _, id := range victims {
 		s.evict(id)
 	}
