@@ -498,3 +498,49 @@ func TestUnknownOutcome(t *testing.T) {
 	f.Inject(nil)
 	equal(t, texts(t, s), []string{"one\r\n", "two\r\n"})
 }
+
+// A removal that can neither be carried out nor taken back is shown to nobody
+// before it is known what becomes of it: whoever saw the messages would lose
+// them to the next process.
+func TestRemovalThatCannotBeTakenBack(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		c := newClock()
+		f := memfs.New(memfs.Options{Clock: c.Now})
+		s := storeOn(t, f, c.Now)
+		for _, text := range []string{"one", "two", "three"} {
+			deliver(t, s, text)
+		}
+		// The journal is there, so that one record is one write.
+		sn := openView(t, s, "")
+		if _, err := sn.Remove(t.Context(), []int{3}); err != nil {
+			t.Fatal(err)
+		}
+		sn.Close()
+		sn = openView(t, s, "")
+		failing := false
+		f.Inject(func(op memfs.Op) *memfs.Fault {
+			failing = failing || op.Kind == memfs.Remove
+			if failing && op.Kind.Changes() && op.Kind != memfs.Truncate {
+				return &memfs.Fault{Err: syscall.EIO}
+			}
+			return nil
+		})
+		outcomes, err := sn.Remove(t.Context(), []int{1})
+		if err == nil || outcomes[0] != maildrop.Unknown {
+			t.Fatalf("%v, %v", outcomes, err)
+		}
+		sn.Close()
+		if sn, err := s.Open(t.Context(), "u", ""); err == nil {
+			t.Errorf("%d messages are shown while it is not known which there are", sn.Len())
+			sn.Close()
+		}
+		f.Inject(nil)
+		want := []string{"one\r\n", "two\r\n"} // taken back
+		if killed {
+			s = storeOn(t, f, c.Now)
+			want = want[1:] // the removal was decided
+		}
+		equal(t, texts(t, s), want)
+		equal(t, texts(t, storeOn(t, f, c.Now)), want)
+	}
+}

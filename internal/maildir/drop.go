@@ -48,6 +48,9 @@ type drop struct {
 	trace       trace
 	// shown is what the views showed last.
 	shown map[maildrop.View]shown
+	// unsettled: the journal may remove what was taken back, and must not be
+	// relied on before it is mended.
+	unsettled bool
 	// reserved is what deliveries on their way have been granted.
 	reserved struct {
 		messages int
@@ -210,6 +213,18 @@ func (d *drop) mend() error {
 	err := d.jr.Rewrite(d.dec.records())
 	d.store.counts.wrote(err)
 	return err
+}
+
+// settle makes sure that what is shown now is not removed by the next process.
+func (d *drop) settle() error {
+	if !d.unsettled {
+		return nil
+	}
+	if err := d.mend(); err != nil {
+		return err
+	}
+	d.unsettled = false
+	return nil
 }
 
 // finish removes the files of messages that no view holds and that are still

@@ -55,6 +55,9 @@ func (d *drop) openView(ctx context.Context, view maildrop.View) (*snapshot, err
 	if inUse {
 		return nil, maildrop.ErrInUse
 	}
+	if err := d.settle(); err != nil {
+		return nil, err
+	}
 	if err := d.refresh(ctx); err != nil {
 		return nil, err
 	}
