@@ -62,6 +62,10 @@ type Staged interface {
 
 // Destination is where messages are filed. Its methods are called by one Run
 // at a time, Stage and Staged.Write while Prepare or File run.
+//
+// What it is asked comes in a slice and is answered in the elements, in the order
+// in which it was asked. The slice is the caller's, who does not count on that: what
+// is handed over is a copy.
 type Destination interface {
 	// ID names the destination in the journal. It must stay the same as long
 	// as the place is the same: under another ID everything is filed again.

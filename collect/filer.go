@@ -5,6 +5,7 @@ package collect
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -127,7 +128,8 @@ func (f *filer) file(ctx context.Context, batch []*arrival) error {
 	var about []*Entry
 	noted := make(map[int64]bool)
 	for _, job := range jobs {
-		job.t.Prepare(ctx, job.items)
+		// A copy: what belongs together is told by its place here.
+		job.t.Prepare(ctx, slices.Clone(job.items))
 		job.keep(func(it *Item, a *arrival) bool {
 			if it.Err != nil {
 				it.Staged.Discard()
@@ -162,7 +164,7 @@ func (f *filer) file(ctx context.Context, batch []*arrival) error {
 	var filed []*Entry
 	clear(noted)
 	for _, job := range jobs {
-		job.t.File(ctx, job.items)
+		job.t.File(ctx, slices.Clone(job.items))
 		for i, it := range job.items {
 			a := job.arrivals[i]
 			if it.Err != nil {

@@ -234,7 +234,8 @@ func (s *session) recover(ctx context.Context) error {
 		for i, e := range entries {
 			list[i] = &Pending{Message: s.message(e), Name: e.filing(t.id).Name}
 		}
-		if err := t.Recover(ctx, s.a.ID, list); err != nil {
+		// A copy: answers are told apart by their places here.
+		if err := t.Recover(ctx, s.a.ID, slices.Clone(list)); err != nil {
 			s.strike(t, fmt.Errorf("%w: %w", ErrUnavailable, err))
 			continue
 		}
