@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"restante.example/collect"
+	"restante.example/pop3"
 	"restante.example/pop3client"
 )
 
@@ -153,6 +154,45 @@ func TestListingWithoutEnd(t *testing.T) {
 		if !errors.Is(err, pop3client.ErrLimit) {
 			t.Errorf("%s: %v", command, err)
 		}
+	}
+}
+
+// Fewer rows than anybody would count, and each as long as a row may be.
+func TestListingOfLongIDs(t *testing.T) {
+	const count = 9000
+	pad := strings.Repeat("x", 8000)
+	var rows strings.Builder
+	for n := range count {
+		fmt.Fprintf(&rows, "%d %d%s\r\n", n+1, n+1, pad)
+	}
+	s := &server{answer: map[string]string{
+		"STAT": fmt.Sprintf("+OK %d 1\r\n", count), "UIDL": "+OK\r\n" + rows.String() + ".\r\n", "LIST": "<cut>",
+	}}
+	var b box
+	_, err := collect.Run(t.Context(), account(s, b.destination("box")), new(collect.Memory))
+	if !errors.Is(err, pop3client.ErrLimit) {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is kept of a refusal is bounded, and its code is kept all the same.
+func TestManyLongRefusals(t *testing.T) {
+	s := &server{mail: letters(1, 1000), answer: make(map[string]string)}
+	long := "-ERR [SYS/PERM] " + strings.Repeat("x", 8000) + "\r\n"
+	for n := range s.mail {
+		s.answer[fmt.Sprint("RETR ", n+1)] = long
+	}
+	var b box
+	r := run(t, account(s, b.destination("box")), new(collect.Memory))
+	octets := 0
+	for _, p := range r.Problems {
+		octets += len(p.Err.Error())
+		if !errors.Is(p.Err, pop3.CodeSysPerm) {
+			t.Fatal(p.Err)
+		}
+	}
+	if len(r.Problems) != 1000 || len(r.Problems[0].Err.Error()) < 8000 || octets > 2<<20 {
+		t.Errorf("%d problems of %d octets", len(r.Problems), octets)
 	}
 }
 

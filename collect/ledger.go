@@ -119,14 +119,21 @@ type row struct {
 	announced int64
 	entry     *Entry // what the journal has of it, or nil
 
-	key       string // names the row over the sessions of a run
-	retrieved bool   // the content, or some of it, was retrieved in this session
-	verified  bool   // the content was seen in this session and is the entry's
-	unlisted  bool   // in neither listing
-	absent    bool   // unlisted, and refused: it is not there at all
-	header    bool   // only the header is to be retrieved
-	upgrade   bool   // the entry has the header only, and now comes the rest
+	key       rowKey
+	retrieved bool // the content, or some of it, was retrieved in this session
+	verified  bool // the content was seen in this session and is the entry's
+	unlisted  bool // in neither listing
+	absent    bool // unlisted, and refused: it is not there at all
+	header    bool // only the header is to be retrieved
+	upgrade   bool // the entry has the header only, and now comes the rest
 	need      []*target
+}
+
+// rowKey names a row over the sessions of a run: by its id and which of those
+// with that id it is, or by its number where it had no id.
+type rowKey struct {
+	uid string
+	nth int
 }
 
 // match finds the entry of each row: the same UID and, as far as both are

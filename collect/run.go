@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 	maxStrikes = 5
 	// pause between two sessions without success, times their number.
 	pause = 250 * time.Millisecond
+	// maxTexts is how many octets of reasons are kept of messages that could
+	// not be collected: each may be 8 KiB long.
+	maxTexts = 1 << 20
 )
 
 // target is a destination during a run.
@@ -53,9 +57,9 @@ type run struct {
 	seen    map[int64]bool // entries whose content this run has seen on the server
 
 	mu       sync.Mutex // guards what follows and targets' fields: filing runs beside retrieving
-	problems map[string]Problem
-	suspects map[string]int // how often a message broke the connection
-	order    []string       // the suspects' UIDs
+	problems map[rowKey]Problem
+	texts    int            // octets of the reasons in problems
+	suspects map[rowKey]int // how often a message broke the connection
 	observe  sync.Mutex
 }
 
@@ -88,7 +92,7 @@ func newRun(a *Account, j Journal) (*run, error) {
 	}
 	r := &run{
 		a: a, journal: j, log: a.Log, now: a.Now, opt: a.Options, report: &Report{},
-		problems: make(map[string]Problem), suspects: make(map[string]int), seen: make(map[int64]bool),
+		problems: make(map[rowKey]Problem), suspects: make(map[rowKey]int), seen: make(map[int64]bool),
 	}
 	r.opt.UTF8 = true // or else a server keeps what was sent with SMTPUTF8
 	if r.log == nil {
@@ -234,7 +238,7 @@ func (r *run) fail(w *row, err error) {
 	r.mu.Lock()
 	_, known := r.problems[w.key]
 	if !known {
-		r.problems[w.key] = Problem{Number: w.number, UID: w.uid, Err: err}
+		r.problems[w.key] = Problem{Number: w.number, UID: w.uid, Err: r.short(err)}
 	}
 	r.mu.Unlock()
 	if !known {
@@ -242,6 +246,26 @@ func (r *run) fail(w *row, err error) {
 		r.tell(Event{Kind: EventProblem, Number: w.number, UID: w.uid, Size: w.announced, Err: err})
 	}
 }
+
+// short returns what is kept of a reason: when there are many, of a refusal its
+// code only, and of others that there was one.
+func (r *run) short(err error) error {
+	if err == ErrNotFiled || err == ErrEmpty { // these take no room
+		return err
+	}
+	if r.texts += len(err.Error()); r.texts <= maxTexts {
+		return err
+	}
+	if refusal := (*pop3.Error)(nil); errors.As(err, &refusal) && len(refusal.Code) <= maxCode {
+		return &pop3.Error{Code: pop3.Code(strings.Clone(string(refusal.Code)))}
+	}
+	return errShort
+}
+
+// maxCode is the longest code that is kept where texts are not.
+const maxCode = 40
+
+var errShort = errors.New("failed, like so many before that the reason was not kept")
 
 func (r *run) failed(w *row) bool {
 	r.mu.Lock()
@@ -301,8 +325,5 @@ func (r *run) broke(w *row, err error) {
 	r.suspects[w.key]++
 	if r.suspects[w.key] > 1 {
 		r.fail(w, err)
-	}
-	if w.uid != "" && !slices.Contains(r.order, w.uid) {
-		r.order = append(r.order, w.uid)
 	}
 }

@@ -113,6 +113,7 @@ func (s *session) look(ctx context.Context) error {
 		s.messages = -1
 	}
 	sum := sha256.New()
+	ids := 0
 	s.listed = make([]listing, 0, min(max(messages, 0), manyRows))
 	var line []byte
 	for r, err := range s.c.UIDL(ctx) {
@@ -127,6 +128,9 @@ func (s *session) look(ctx context.Context) error {
 			line = strconv.AppendInt(append(line, ' '), int64(len(r.UID)), 10)
 			line = append(append(append(line, ':'), r.UID...), '\n')
 			sum.Write(line)
+			if ids += len(r.UID); ids > maxIDs {
+				return &pop3client.LimitError{What: "list of ids", Limit: maxIDs}
+			}
 		}
 		if err := s.tooMany(len(s.listed)); err != nil {
 			return err
@@ -144,6 +148,10 @@ func (s *session) look(ctx context.Context) error {
 	s.digest = Hash(sum.Sum(nil))
 	return nil
 }
+
+// maxIDs is how many octets of ids a listing may have, one of which may be 8 KiB
+// long: the longest that RFC 1939 allows for 900,000 messages.
+const maxIDs = 64 << 20
 
 // manyRows is how many messages are believed in although STAT has told of fewer.
 const manyRows = 200_000
@@ -203,10 +211,10 @@ func (s *session) sizes(ctx context.Context) error {
 	for _, w := range s.rows {
 		w.announced = max(w.announced, -1)
 		if w.uid == "" {
-			w.key = "number " + strconv.Itoa(w.number)
+			w.key.nth = w.number
 			continue
 		}
-		w.key = "uid " + strconv.Itoa(seen[w.uid]) + " " + w.uid
+		w.key = rowKey{w.uid, seen[w.uid]}
 		seen[w.uid]++
 	}
 	return nil
