@@ -19,7 +19,8 @@ import (
 func (s *session) finish(ctx context.Context) (again bool, err error) {
 	victims, due := s.victims()
 	if s.unsafe() {
-		if err := s.remember(ctx); err != nil {
+		changes, _ := s.age()
+		if err := s.remember(ctx, changes); err != nil {
 			return false, &fatalError{err}
 		}
 		return len(victims) > 0 || s.changed, nil
@@ -185,12 +186,7 @@ func (s *session) verify(ctx context.Context, victims []*row) error {
 // leaves anything to do. With left, not all that may go was deleted.
 func (s *session) settle(ctx context.Context, marked []*row, confirmed, left bool, due time.Time) error {
 	s.count()
-	changes, forget := Changes{}, time.Time{}
-	if s.report.Left == 0 && !s.changed {
-		// A message that was not retrieved could be one that vanished under
-		// another id, so only a session that saw all says what is absent.
-		changes, forget = s.ledger.absent(s.now())
-	}
+	changes, forget := s.age()
 	if confirmed {
 		for _, w := range marked {
 			if isHeaderUID(w.entry.UID) {
@@ -220,6 +216,16 @@ func (s *session) settle(ctx context.Context, marked []*row, confirmed, left boo
 	return nil
 }
 
+// age notes what is absent and forgets what has been so for long. It returns
+// when there is more to forget. After an id has turned out to name another
+// message, the next session tells.
+func (s *session) age() (c Changes, due time.Time) {
+	if s.changed {
+		return c, due
+	}
+	return s.ledger.absent(s.now(), s.rows)
+}
+
 // mostLast is how many messages are remembered to come last.
 const mostLast = 1000
 
@@ -239,15 +245,18 @@ func (s *session) stillLast() []string {
 	return list
 }
 
-// remember writes down which messages failed or broke the connection, so that
-// the next run leaves them for the end. mail-safety.md, Collecting 5.
-func (s *session) remember(ctx context.Context) error {
-	last := s.stillLast()
-	if slices.Equal(last, s.ledger.marks.Last) {
+// remember writes changes down, and which messages failed or broke the
+// connection, so that the next run leaves them for the end.
+// mail-safety.md, Collecting 5.
+func (s *session) remember(ctx context.Context, c Changes) error {
+	if last := s.stillLast(); !slices.Equal(last, s.ledger.marks.Last) {
+		s.ledger.marks = Marks{Last: last}
+		c.Marks = &s.ledger.marks
+	}
+	if len(c.Put) == 0 && len(c.Drop) == 0 && c.Marks == nil {
 		return nil
 	}
-	s.ledger.marks = Marks{Last: last}
-	return s.journal.Apply(context.WithoutCancel(ctx), Changes{Marks: &s.ledger.marks})
+	return s.ledger.apply(context.WithoutCancel(ctx), c)
 }
 
 func sameMarks(a, b Marks) bool {

@@ -125,6 +125,7 @@ type row struct {
 	unlisted  bool // in neither listing
 	absent    bool // unlisted, and refused: it is not there at all
 	header    bool // only the header is to be retrieved
+	skipped   bool // too large to be collected
 	upgrade   bool // the entry has the header only, and now comes the rest
 	need      []*target
 }
@@ -241,14 +242,29 @@ func (l *ledger) replaced(e *Entry, now time.Time) {
 
 // absent brings up to date what is on the server and what is not, and forgets
 // what has been away long enough. It returns when it has to be asked again.
-func (l *ledger) absent(now time.Time) (c Changes, due time.Time) {
+//
+// A row that should be collected and has no entry may be any message that
+// vanished, under another id. What was deleted is known again under its own id
+// only, so that goes on to be forgotten, unless there are rows without ids.
+func (l *ledger) absent(now time.Time, rows []*row) (c Changes, due time.Time) {
+	unknown := make(map[string]bool) // ids of rows without an entry
+	moved, nameless := false, false
+	for _, r := range rows {
+		if r.entry == nil && !r.absent {
+			unknown[r.uid] = true
+			moved = moved || !r.skipped
+			nameless = nameless || !r.skipped && (r.uid == "" || isHeaderUID(r.uid))
+		}
+	}
 	for id, e := range l.entries {
 		switch {
-		case l.claimed[id]:
-			if e.Absent.IsZero() && !e.Gone {
+		case l.claimed[id], e.Gone && unknown[e.UID]:
+			if e.Absent.IsZero() {
 				continue
 			}
 			e.Absent = time.Time{}
+		case moved && !e.Gone, nameless:
+			continue
 		case e.Absent.IsZero():
 			e.Absent = now
 		case now.Sub(e.Absent) >= forgetAfter:

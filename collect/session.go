@@ -84,7 +84,7 @@ func (s *session) collect(ctx context.Context) (again bool, err error) {
 	cut := s.retrieve(ctx)
 	s.count()
 	if isCut(cut) && ctx.Err() == nil {
-		if err := s.remember(ctx); err != nil {
+		if err := s.remember(ctx, Changes{}); err != nil {
 			return false, &fatalError{err}
 		}
 		return true, cut
@@ -401,6 +401,7 @@ func (s *session) plan() {
 			continue
 		}
 		if large && !s.a.HeaderOnly {
+			w.skipped = true
 			s.report.TooLarge++
 			continue
 		}

@@ -4,6 +4,7 @@
 package collect_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -199,6 +200,124 @@ func TestEmptyOnceForgetsNothing(t *testing.T) {
 	if list, _ := j.Entries(t.Context()); len(list) != 0 {
 		t.Errorf("%d entries after thirty days of absence", len(list))
 	}
+}
+
+// A message that a destination or the server refuses for ever does not keep the
+// journal from forgetting others.
+func TestForgetsBesideARefusedMessage(t *testing.T) {
+	for _, by := range []string{"destination", "server"} {
+		for _, remove := range []bool{true, false} {
+			if by == "server" && !remove {
+				continue // it may be any of those that vanished
+			}
+			s := &server{mail: []letter{{uid: "poison", text: text(0)}}}
+			b := box{fail: func(_ collect.Message, data string) error {
+				if data == text(0) {
+					return errors.New("no")
+				}
+				return nil
+			}}
+			if by == "server" {
+				s.answer = map[string]string{"RETR 1": "-ERR [SYS/PERM] damaged\r\n"}
+			}
+			var j collect.Memory
+			now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			a := account(s, b.destination("box"))
+			a.Keep.Delete = remove
+			a.Now = func() time.Time { return now }
+			for day := range 100 {
+				s.mail = append(s.mail[:1:1], letters(10*day+1, 10*day+2)...)
+				run(t, a, &j)
+				now = now.Add(24 * time.Hour)
+			}
+			list, _ := j.Entries(t.Context())
+			if len(list) > 2*33+1 {
+				t.Errorf("%s, delete %t: %d entries after a hundred days of two messages", by, remove, len(list))
+			}
+			if remove && len(s.mail) != 1 {
+				t.Errorf("left: %v", s.mail)
+			}
+			for text, n := range b.counts() {
+				if n != 1 {
+					t.Errorf("%d times %q", n, text)
+				}
+			}
+		}
+	}
+}
+
+// What is shown again after its deletion is no new mail, however long a refused
+// message has been there, and days on which it shows are no days of absence.
+func TestDeletedIsRememberedBesideARefusedMessage(t *testing.T) {
+	s := &server{mail: letters(1, 6), answer: map[string]string{"RETR 1": "-ERR no\r\n"}}
+	all := s.mail
+	var b box
+	var j collect.Memory
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := account(s, b.destination("box"))
+	a.Now = func() time.Time { return now }
+	a.Keep.Delete = true
+	for range 4 {
+		run(t, a, &j)
+		if len(s.mail) != 1 {
+			t.Fatalf("left: %v", s.mail)
+		}
+		for range 2 {
+			now = now.Add(14 * 24 * time.Hour)
+			run(t, a, &j)
+		}
+		s.mail = all
+	}
+	b.expect(t, upTo(6)[1:]...)
+}
+
+// A row that could not be looked at may be what was deleted, with another size.
+func TestDeletedMayBeTheRefusedMessage(t *testing.T) {
+	s := &server{mail: letters(1, 3)}
+	all := letters(1, 3)
+	var b box
+	var j collect.Memory
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := account(s, b.destination("box"))
+	a.Now = func() time.Time { return now }
+	a.Keep.Delete = true
+	run(t, a, &j)
+	run(t, a, &j) // they are absent
+	for i := range all {
+		all[i].size = 9999
+	}
+	s.mail = all
+	s.answer = map[string]string{"RETR 1": "-ERR no\r\n", "RETR 2": "-ERR no\r\n", "RETR 3": "-ERR no\r\n"}
+	for range 5 {
+		now = now.Add(20 * 24 * time.Hour)
+		run(t, a, &j)
+	}
+	s.answer = nil
+	run(t, a, &j)
+	b.expect(t, upTo(3)...)
+}
+
+// Nor is a message forgotten that vanished while one could not be looked at:
+// that may be the one, under another id.
+func TestVanishedMayBeTheRefusedMessage(t *testing.T) {
+	s := &server{mail: letters(1, 5)}
+	var b box
+	var j collect.Memory
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := account(s, b.destination("box"))
+	a.Now = func() time.Time { return now }
+	run(t, a, &j)
+	for i := range s.mail {
+		s.mail[i].uid = "new-" + s.mail[i].uid
+	}
+	s.answer = map[string]string{"RETR 3": "-ERR later\r\n"}
+	for range 5 {
+		run(t, a, &j)
+		now = now.Add(20 * 24 * time.Hour)
+	}
+	s.answer = nil
+	run(t, a, &j)
+	b.expect(t, upTo(5)...)
 }
 
 func TestFlagsInTheHeaderMakeNoNewMessage(t *testing.T) {
