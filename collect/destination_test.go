@@ -22,6 +22,7 @@ type shelf struct {
 	there map[string]string // text by name
 	full  string            // the text for which there is no room
 	mute  bool              // File fails after its work
+	asked int               // how often Recover was called
 }
 
 func (s *shelf) ID() string  { return s.id }
@@ -32,6 +33,7 @@ func (s *shelf) Stage(context.Context, string, int64) (collect.Staged, error) {
 }
 
 func (s *shelf) Recover(_ context.Context, _ string, pending []*collect.Pending) error {
+	s.asked++
 	slices.Reverse(pending)
 	for _, p := range pending {
 		_, p.Filed = s.there[p.Name]

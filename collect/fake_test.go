@@ -34,6 +34,7 @@ type server struct {
 	noUIDL   bool
 	noTop    bool
 	noPipe   bool
+	hangs    bool // at CAPA after sign-in
 	caps     []string
 	quit     string            // answer to QUIT; empty is +OK
 	quitDoes bool              // a refused QUIT deletes all the same
@@ -85,7 +86,7 @@ func (s *server) serve(conn net.Conn) {
 	s.sessions++
 	s.mu.Unlock()
 	gone := make(map[int]bool)
-	utf8 := false
+	utf8, signedIn := false, false
 	say := func(format string, args ...any) { fmt.Fprintf(conn, format, args...) }
 	say("+OK fake\r\n")
 	for line := range in {
@@ -120,6 +121,11 @@ func (s *server) serve(conn net.Conn) {
 			}
 			say("+OK\r\n")
 		case "CAPA":
+			if s.hangs && signedIn {
+				for range in { // until the client gives up
+				}
+				return
+			}
 			say("+OK\r\nUSER\r\n")
 			if !s.noPipe {
 				say("PIPELINING\r\n")
@@ -133,6 +139,7 @@ func (s *server) serve(conn net.Conn) {
 				say("%s\r\n", s.login)
 				continue
 			}
+			signedIn = true
 			say("+OK\r\n")
 		case "USER", "NOOP":
 			say("+OK\r\n")

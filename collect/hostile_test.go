@@ -110,6 +110,21 @@ func TestServerThatClosesAfterEachMessage(t *testing.T) {
 	}
 }
 
+// There are servers that answer CAPA before sign-in and hang at it afterwards.
+// Destinations are asked what they know in the session that comes to it.
+func TestServerThatHangsAtCapa(t *testing.T) {
+	for _, noPipe := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &server{mail: letters(1, 5), noPipe: noPipe, hangs: true}
+			d := &shelf{id: "shelf", there: make(map[string]string)}
+			if r := run(t, account(s, d), new(collect.Memory)); r.Filed != 5 || s.sessions > 3 || d.asked != 1 {
+				t.Errorf("pipelining %t: %d sessions, asked %d times, %+v", !noPipe, s.sessions, d.asked, r)
+			}
+			s.wait.Wait()
+		})
+	}
+}
+
 // A server that is going down says so when nobody has asked: that refuses neither
 // a command nor a message.
 func TestFarewellIsNoAnswer(t *testing.T) {

@@ -40,6 +40,7 @@ const (
 type target struct {
 	Destination
 	id      string
+	asked   bool  // Recover was called
 	down    error // why it is left alone
 	strikes int
 }
@@ -165,7 +166,7 @@ func (r *run) session(ctx context.Context) (again bool, err error) {
 		if s.fresh <= 1 || errors.Is(err, os.ErrDeadlineExceeded) {
 			again = r.withoutPipelining(err) || again
 		}
-		return again, err
+		return r.withoutCapabilities(err) || again, err
 	}
 	return r.a.UntilDry && s.fresh > 0, nil
 }
@@ -178,6 +179,17 @@ func (r *run) withoutPipelining(err error) bool {
 	}
 	r.log.Warn("the server may fail at pipelining, going on without", "account", r.a.ID, "error", err)
 	r.opt.NoPipelining = true
+	return true
+}
+
+// withoutCapabilities is the same for CAPA, which some servers answer before
+// sign-in and not after it.
+func (r *run) withoutCapabilities(err error) bool {
+	if !errors.Is(err, pop3client.ErrNoCapabilities) || r.opt.SkipCapabilities {
+		return false
+	}
+	r.log.Info("the server does not answer CAPA, going on without", "account", r.a.ID)
+	r.opt.SkipCapabilities = true
 	return true
 }
 
@@ -196,14 +208,9 @@ func (r *run) connect(ctx context.Context) (*pop3client.Client, error) {
 			}
 			c.Close()
 		}
-		if r.withoutPipelining(err) {
-			continue
-		}
-		if !errors.Is(err, pop3client.ErrNoCapabilities) || r.opt.SkipCapabilities {
+		if !r.withoutPipelining(err) && !r.withoutCapabilities(err) {
 			return nil, err
 		}
-		r.log.Info("the server does not answer CAPA, going on without", "account", r.a.ID)
-		r.opt.SkipCapabilities = true
 	}
 }
 

@@ -235,9 +235,10 @@ func (s *session) recover(ctx context.Context) error {
 	}
 	for _, t := range s.targets {
 		entries := s.ledger.pending(t.id)
-		if s.isDown(t) || s.report.Sessions > 1 && len(entries) == 0 {
+		if s.isDown(t) || t.asked && len(entries) == 0 {
 			continue
 		}
+		t.asked = true
 		list := make([]*Pending, len(entries))
 		for i, e := range entries {
 			list[i] = &Pending{Message: s.message(e), Name: e.filing(t.id).Name}
