@@ -80,7 +80,8 @@ type Destination interface {
 	// Stage begins a message. size is the announced one in octets, or -1.
 	Stage(ctx context.Context, account string, size int64) (Staged, error)
 	// Prepare makes staged messages durable where they are and names the place
-	// that they will have.
+	// that they will have. It may take locks until File: all accounts go through
+	// their destinations in the order of the IDs.
 	Prepare(ctx context.Context, items []*Item)
 	// File puts prepared messages there, durably on return.
 	File(ctx context.Context, items []*Item)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,4 +100,50 @@ func TestDestinationWithAnOrderOfItsOwn(t *testing.T) {
 			})
 		}
 	}
+}
+
+// locked is a destination that is locked from Prepare to File.
+type locked struct {
+	shelf
+	lock chan bool
+}
+
+func (l *locked) Prepare(ctx context.Context, items []*collect.Item) {
+	select {
+	case l.lock <- true:
+		l.shelf.Prepare(ctx, items)
+	case <-time.After(time.Minute):
+		for _, it := range items {
+			it.Err = errors.New("locked")
+		}
+	}
+}
+
+func (l *locked) File(ctx context.Context, items []*collect.Item) {
+	if len(items) > 0 {
+		l.shelf.File(ctx, items)
+		<-l.lock
+	}
+}
+
+// Two accounts that name the same two destinations in another order do not wait
+// for each other.
+func TestDestinationsInAnotherOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{mail: letters(1, 10)}
+		locks := map[string]chan bool{"x": make(chan bool, 1), "y": make(chan bool, 1)}
+		open := func(id string) collect.Destination {
+			return &locked{shelf{id: id, there: make(map[string]string)}, locks[id]}
+		}
+		var wait sync.WaitGroup
+		for _, a := range []collect.Account{account(s, open("x"), open("y")), account(s, open("y"), open("x"))} {
+			wait.Go(func() {
+				if r, err := collect.Run(t.Context(), a, new(collect.Memory)); err != nil || !r.Complete() {
+					t.Errorf("%+v, %v", r, err)
+				}
+			})
+		}
+		wait.Wait()
+		s.wait.Wait()
+	})
 }

@@ -6,6 +6,7 @@ package collect
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -200,6 +201,8 @@ func (f *filer) file(ctx context.Context, batch []*arrival) error {
 }
 
 // sort finds out what each arrival is and what each destination has to do.
+// Destinations may take locks in Prepare until File, so they come in an order
+// that is the same in all accounts.
 func (f *filer) sort(batch []*arrival) []*work {
 	var jobs []*work
 	byTarget := make(map[*target]*work)
@@ -223,6 +226,7 @@ func (f *filer) sort(batch []*arrival) []*work {
 			job.arrivals = append(job.arrivals, a)
 		}
 	}
+	slices.SortFunc(jobs, func(a, b *work) int { return strings.Compare(a.t.id, b.t.id) })
 	return jobs
 }
 
