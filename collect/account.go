@@ -31,7 +31,8 @@ type Account struct {
 	// not retrieved; 0 is no limit.
 	MaxSize int64
 	// HeaderOnly files the header of a message above MaxSize. It then stays on
-	// the server, whatever Keep says.
+	// the server, whatever Keep says. One that was collected whole before comes
+	// whole to a destination that is added as well.
 	HeaderOnly bool
 	// UntilDry connects again as long as there was new mail, for servers that
 	// show only part of the mailbox in a session, such as Gmail.

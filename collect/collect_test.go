@@ -344,6 +344,29 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// A destination that is added together with the limit gets what the other one
+// has, which gets nothing more.
+func TestTooLargeAndCollectedBefore(t *testing.T) {
+	big := text(9) + strings.Repeat("much\r\n", 1000)
+	s := &server{mail: []letter{{uid: "big", text: big}}}
+	var first, second box
+	var j collect.Memory
+	a := account(s, first.destination("first"))
+	run(t, a, &j)
+	a = account(s, first.destination("first"), second.destination("second"))
+	a.MaxSize, a.HeaderOnly = 1000, true
+	for range 2 {
+		if r := run(t, a, &j); !r.Complete() {
+			t.Errorf("%+v", r)
+		}
+	}
+	for name, b := range map[string]*box{"first": &first, "second": &second} {
+		if b.counts()[big] != 1 || len(b.texts) != 1 {
+			t.Errorf("%s: whole %d times, of %d", name, b.counts()[big], len(b.texts))
+		}
+	}
+}
+
 func TestDryRunChangesNothing(t *testing.T) {
 	s := &server{mail: letters(1, 5)}
 	var b box

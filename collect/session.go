@@ -395,7 +395,8 @@ func (s *session) plan() {
 	count := 0
 	for _, w := range s.rows {
 		large := s.a.MaxSize > 0 && w.announced > s.a.MaxSize
-		w.header = large && s.a.HeaderOnly
+		// What a destination has whole is no other message for its header.
+		w.header = large && s.a.HeaderOnly && (w.entry == nil || w.entry.Partial)
 		w.upgrade = w.entry != nil && w.entry.Partial && !large
 		if s.complete(w) {
 			s.report.Known++
