@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -123,7 +124,26 @@ func (j *Journal) open(ctx context.Context, name string) error {
 	case version > schemaVersion:
 		return fmt.Errorf("written by a later version (%d, this one knows %d)", version, schemaVersion)
 	case version == 0:
+		if err := flushAbove(j.dir); err != nil {
+			return err
+		}
 		if err := j.create(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushDir is there for a test that looks on.
+var flushDir = syncDir
+
+// flushAbove makes the names of a directory and of all above it durable, before
+// there is a schema: who finds one need not ask. Who made them may be somebody
+// else, and dead, so that all are flushed; where this process may not look, it
+// has made nothing.
+func flushAbove(dir string) error {
+	for above := filepath.Dir(dir); above != dir; dir, above = above, filepath.Dir(above) {
+		if err := flushDir(above); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}
@@ -218,7 +238,7 @@ func (j *Journal) Apply(ctx context.Context, c collect.Changes) error {
 	// The name of the file, before what it holds is relied on. Whoever made it
 	// may not have come to this, so that it is there already says nothing.
 	if j.dir != "" {
-		if err := syncDir(j.dir); err != nil {
+		if err := flushDir(j.dir); err != nil {
 			return err
 		}
 		j.dir = ""

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -121,6 +122,54 @@ func TestOnlyForTheOwner(t *testing.T) {
 		if info, err := e.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v, %v", e.Name(), info.Mode(), err)
 		}
+	}
+}
+
+// After a power cut, a directory whose name was not flushed is gone with all in it.
+func TestNewDirectoriesAreFlushed(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "deep", "er", "state")
+	name := filepath.Join(dir, "j")
+	var flushed []string
+	failed := errors.New("disk")
+	defer sqlitejournal.WatchFlushes(func(dir string) error {
+		flushed = append(flushed, dir)
+		if len(flushed) == 2 {
+			return failed
+		}
+		return nil
+	})()
+	if _, err := sqlitejournal.Open(t.Context(), name); !errors.Is(err, failed) {
+		t.Errorf("a flush that fails: %v", err)
+	}
+	flushed = []string{"", ""} // they are there now, and still not flushed
+	j := open(t, name)
+	for d := filepath.Dir(dir); d != filepath.Dir(root); d = filepath.Dir(d) {
+		if !slices.Contains(flushed, d) {
+			t.Errorf("%s: its names were not flushed", d)
+		}
+	}
+	if err := j.Apply(t.Context(), collect.Changes{Put: []collect.Entry{entry(1)}}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(flushed, dir) {
+		t.Error("the name of the file was not flushed")
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flushed = []string{"", ""}
+	if err := open(t, name).Close(); err != nil || len(flushed) > 2 {
+		t.Errorf("%v; flushed again: %q", err, flushed)
+	}
+}
+
+// What is above may belong to others.
+func TestDirectoriesThatCannotBeFlushed(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state", "j")
+	defer sqlitejournal.WatchFlushes(func(string) error { return os.ErrPermission })()
+	if err := open(t, name).Close(); err != nil {
+		t.Error(err)
 	}
 }
 
