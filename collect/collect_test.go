@@ -313,6 +313,22 @@ func TestAbsurdSizes(t *testing.T) {
 	}
 }
 
+// Nor are sizes that are a little wrong compared with what comes.
+// mail-safety.md, Collecting.
+func TestWrongSizes(t *testing.T) {
+	s := &server{mail: letters(1, 4)}
+	for i, wrong := range []int{-20, -1, 1, 1000} {
+		s.mail[i].size = len(s.mail[i].text) + wrong
+	}
+	var b box
+	a := account(s, b.destination("box"))
+	a.Keep.Delete = true
+	if r := run(t, a, new(collect.Memory)); r.Filed != 4 || r.Deleted != 4 {
+		t.Errorf("%+v", r)
+	}
+	b.expect(t, upTo(4)...)
+}
+
 func TestTooLarge(t *testing.T) {
 	s := &server{mail: letters(1, 4)}
 	big := text(9) + strings.Repeat("much\r\n", 1000)
