@@ -39,7 +39,8 @@ type Client struct {
 	// was, and its reply comes first.
 	askUTF8, utf8Asked bool
 
-	secrets []string // while signing in: what must not be shown
+	secrets []string // while signing in: what must not be shown, whole
+	encoded []string // and what was sent in base64, of which a part says enough
 	scratch []byte   // for copying messages
 
 	mu  sync.Mutex // guards err and raw
@@ -287,11 +288,7 @@ func (c *Client) nextLine(command string) (string, error) {
 	if err != nil {
 		return "", c.fail(command, explainLine("status line", maxStatus, err))
 	}
-	text := string(octets)
-	for _, secret := range c.secrets {
-		text = strings.ReplaceAll(text, secret, "[redacted]")
-	}
-	return text, nil
+	return string(octets), nil
 }
 
 // explainLine translates the errors of the line reader.
@@ -312,6 +309,7 @@ func (c *Client) status(command string) (pop3.Status, error) {
 	if err != nil {
 		return pop3.Status{}, err
 	}
+	line = c.redact(line)
 	c.traceReceived(line)
 	status, err := pop3.ParseStatus(line)
 	if err != nil {

@@ -180,7 +180,8 @@ func (c *Client) apop(ctx context.Context, user string, password sasl.Secret) er
 		return err
 	}
 	sum := md5.Sum([]byte(stamp + prepared))
-	line, err := commandLine("APOP", user, hex.EncodeToString(sum[:]))
+	digest := hex.EncodeToString(sum[:])
+	line, err := commandLine("APOP", user, digest)
 	if err != nil {
 		return err
 	}
@@ -189,6 +190,7 @@ func (c *Client) apop(ctx context.Context, user string, password sasl.Secret) er
 		return err
 	}
 	defer end()
+	defer c.hide(prepared, digest)()
 	if _, err := c.roundTrip("APOP", line, "APOP "+user+" "+masked); err != nil {
 		return err
 	}
@@ -221,7 +223,42 @@ func (c *Client) signedIn() {
 // hide keeps secrets that a server repeats out of errors and traces.
 func (c *Client) hide(secrets ...string) (show func()) {
 	c.secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < 3 })
-	return func() { c.secrets = nil }
+	return func() { c.secrets, c.encoded = nil, nil }
+}
+
+// redact takes out of a line what must not be shown. A server that repeats a
+// command may have cut it short, so the beginning of what was sent goes too.
+func (c *Client) redact(line string) string {
+	const redacted = "[redacted]"
+	for _, sent := range c.encoded {
+		begin := sent[:min(len(sent), 8)]
+		for from := 0; ; {
+			i := strings.Index(line[from:], begin)
+			if i < 0 {
+				break
+			}
+			from += i
+			n := len(begin)
+			for n < len(sent) && from+n < len(line) && line[from+n] == sent[n] {
+				n++
+			}
+			line = line[:from] + redacted + line[from+n:]
+			from += len(redacted)
+		}
+	}
+	for _, secret := range c.secrets {
+		line = strings.ReplaceAll(line, secret, redacted)
+	}
+	return line
+}
+
+// encode writes a response in base64, which is as secret as what is in it.
+func (c *Client) encode(response []byte) string {
+	encoded := base64.StdEncoding.EncodeToString(response)
+	if len(encoded) > 0 {
+		c.encoded = append(c.encoded, encoded)
+	}
+	return encoded
 }
 
 // maxTurns is how many challenges a mechanism may take.
@@ -249,7 +286,7 @@ func (c *Client) authenticate(ctx context.Context, mech sasl.Client, twoLines bo
 	defer c.hide(secrets...)()
 	x := exchange{c: c, mech: mech, revealing: !hides(name)}
 	trace := line
-	if encoded := encodeInitial(initial); initial != nil {
+	if encoded := c.encodeInitial(initial); initial != nil {
 		// RFC 5034 section 4: what does not fit into a command goes onto a
 		// line of its own.
 		if twoLines || len(line)+1+len(encoded)+2 > pop3.MaxCommand {
@@ -271,11 +308,11 @@ func (c *Client) authenticate(ctx context.Context, mech sasl.Client, twoLines bo
 
 // encodeInitial writes an initial response; an empty one is "=". RFC 5034
 // section 4.
-func encodeInitial(initial []byte) string {
+func (c *Client) encodeInitial(initial []byte) string {
 	if len(initial) == 0 {
 		return "="
 	}
-	return base64.StdEncoding.EncodeToString(initial)
+	return c.encode(initial)
 }
 
 // exchange is a SASL exchange under way.
@@ -296,7 +333,7 @@ func (x *exchange) run() error {
 		}
 		challenge, more := cutChallenge(line)
 		if !more {
-			return x.result(line)
+			return x.result(x.c.redact(line))
 		}
 		x.c.traceReceived("+ " + masked)
 		first := x.pending != nil
@@ -305,7 +342,7 @@ func (x *exchange) run() error {
 			return x.cancel(err)
 		}
 		x.committed = x.committed || x.revealing || !first
-		if err := x.c.send("AUTH", base64.StdEncoding.EncodeToString(response), masked); err != nil {
+		if err := x.c.send("AUTH", x.c.encode(response), masked); err != nil {
 			return err
 		}
 	}
@@ -331,6 +368,9 @@ func (x *exchange) respond(challenge string) ([]byte, error) {
 	octets, err := base64.StdEncoding.DecodeString(strings.TrimSpace(challenge))
 	if err != nil {
 		octets = []byte(challenge) // the mechanism judges
+	}
+	if _, ok := x.mech.(*sasl.TokenClient); ok {
+		octets = []byte(x.c.redact(string(octets))) // a refusal for people to read
 	}
 	return x.mech.Next(octets)
 }

@@ -6,6 +6,7 @@ package pop3client
 import (
 	"bufio"
 	"context"
+	"crypto/md5"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -413,6 +414,97 @@ func TestArguments(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestEcho: a server that repeats what was sent, whole or cut short, shows the
+// password neither as it is nor in base64.
+func TestEcho(t *testing.T) {
+	withPassword := func(names ...string) Credentials {
+		return Credentials{User: "u1", Password: "s3cret-pw", Choose: func(Offer) []string { return names }}
+	}
+	const bearer = "dXNlcj11MQFhdXRoPUJlYXJlciB0MGszbi14AQE=" // user=u1, t0k3n-x
+	const stamp = "<1896.697170952@dbc.mtview.ca.us>"
+	digest := fmt.Sprintf("%x", md5.Sum([]byte(stamp+"s3cret-pw")))
+	for _, test := range []struct {
+		name  string
+		cred  Credentials
+		says  string
+		shows string
+		hides []string
+	}{
+		{"PLAIN", withPassword("PLAIN"), capa("SASL PLAIN", "AUTH-RESP-CODE") + `
+			C: AUTH PLAIN AHUxAHMzY3JldC1wdw==
+			S: -ERR unknown command: AUTH PLAIN AHUxAHMzY3JldC1wdw==!`,
+			"AUTH PLAIN [redacted]!", []string{"AHUxAHMzY3JldC1wdw"}},
+		{"PLAIN cut short", withPassword("PLAIN"), capa("SASL PLAIN", "AUTH-RESP-CODE") + `
+			C: AUTH PLAIN AHUxAHMzY3JldC1wdw==
+			S: -ERR unknown: AHUxAHMzY3JldC1w...`, "unknown: [redacted]...", []string{"AHMz", "Y3Jl"}},
+		{"PLAIN on two lines", withPassword("PLAIN", "LOGIN"), capa("SASL PLAIN LOGIN") + `
+			C: AUTH PLAIN
+			S: +
+			C: AHUxAHMzY3JldC1wdw==
+			S: AHUxAHMzY3JldC1wdw== is no command`, "[redacted] is no command", []string{"AHUxAHMz"}},
+		{"LOGIN", withPassword("LOGIN"), capa("SASL LOGIN") + `
+			C: AUTH LOGIN
+			S: + VXNlcm5hbWU6
+			C: dTE=
+			S: + UGFzc3dvcmQ6
+			C: czNjcmV0LXB3
+			S: -ERR what are "dTE=" and "czNjcmV0LXB3"?`, "what are", []string{"czNjcmV0"}},
+		{"APOP", withPassword(APOP), "C: CAPA\nS: -ERR\nC: APOP u1 " + digest + "\nS: -ERR not APOP u1 " + digest,
+			"not APOP u1 [redacted]", []string{digest}},
+		{"XOAUTH2", Credentials{User: "u1", Token: "t0k3n-x"}, capa("SASL XOAUTH2") + `
+			C: AUTH XOAUTH2 ` + bearer + `
+			S: + ` + base64.StdEncoding.EncodeToString([]byte(`{"status":"`+bearer+` t0k3n-x"}`)) + `
+			C:
+			S: -ERR no`, "[redacted] [redacted]", []string{bearer[:16], "t0k3n"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var trace strings.Builder
+			c, err := New(t.Context(), script(t, "S: +OK "+stamp+"\n"+test.says), &Options{InsecurePassword: true, Trace: TraceTo(&trace)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			err = c.SignIn(t.Context(), test.cred)
+			if err == nil {
+				t.Fatal("signed in")
+			}
+			if !strings.Contains(err.Error(), test.shows) {
+				t.Errorf("%q is not in %v", test.shows, err)
+			}
+			for _, secret := range test.hides {
+				if strings.Contains(err.Error(), secret) || strings.Contains(trace.String(), secret) {
+					t.Errorf("shows %s: %v\n%s", secret, err, &trace)
+				}
+			}
+		})
+	}
+}
+
+// TestChallengesComeWhole: what is hidden from people is not taken out of what
+// the mechanism reads.
+func TestChallengesComeWhole(t *testing.T) {
+	var got string
+	mech := &asking{got: &got}
+	c, err := New(t.Context(), script(t, "S: +OK\nC: AUTH X-ASK\nS: + Y2oxIQ==\nC: Y2ox\nS: +OK"), clear)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.authenticate(t.Context(), mech, false, "Y2ox"); err != nil || got != "cj1!" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// asking is a mechanism with one challenge.
+type asking struct{ got *string }
+
+func (a *asking) Start() (string, []byte, error) { return "X-ASK", nil, nil }
+func (a *asking) Done() bool                     { return true }
+func (a *asking) Next(challenge []byte) ([]byte, error) {
+	*a.got = string(challenge)
+	return []byte("cj1"), nil
 }
 
 // TestTrace: names are shown, secrets are not, even where the server repeats
