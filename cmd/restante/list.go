@@ -32,6 +32,9 @@ import (
 // maxHeader is how many octets of a header are read for a listing.
 const maxHeader = 256 << 10
 
+// maxField is how many octets of a field are kept for a listing.
+const maxField = 1 << 10
+
 type listCommand struct {
 	Account string `arg:"" optional:"" help:"The account."`
 
@@ -237,20 +240,29 @@ func (m *listed) header(data []byte) {
 		if text, err := words.DecodeHeader(s); err == nil {
 			s = text
 		}
-		return pop3.Printable(strings.Join(strings.Fields(s), " "))
+		return brief(strings.Join(strings.Fields(s), " "))
 	}
 	m.Subject = decode(h.Get("Subject"))
 	m.From = decode(h.Get("From"))
 	if from, err := mail.ParseAddress(h.Get("From")); err == nil {
-		m.From = pop3.Printable(from.Address)
+		m.From = brief(from.Address)
 		if from.Name != "" {
-			m.From = pop3.Printable(from.Name) + " <" + m.From + ">"
+			m.From = brief(from.Name) + " <" + m.From + ">"
 		}
 	}
 	m.Date = decode(h.Get("Date"))
 	if date, err := mail.ParseDate(h.Get("Date")); err == nil {
 		m.Date = date.Format("2006-01-02 15:04")
 	}
+}
+
+// brief makes a text fit for a terminal and cuts it to maxField. The copy keeps
+// no header in memory while the others are read.
+func brief(s string) string {
+	if len(s) > maxField {
+		s = strings.ToValidUTF8(s[:maxField], "") + "…"
+	}
+	return strings.Clone(pop3.Printable(s))
 }
 
 func (l *listCommand) show(c *console, list []*listed) error {
