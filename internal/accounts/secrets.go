@@ -37,6 +37,9 @@ var ErrNoPassword = errors.New("there is no password")
 // Source is where secrets come from that are not in the settings.
 type Source struct {
 	Getenv func(string) string
+	// Unlocked returns the password that a person gave while this runs, or "". It
+	// comes before the settings, which have the one that was refused. It may be nil.
+	Unlocked func(a *Account) sasl.Secret
 	// Ask asks a person; it returns ErrNoPassword where there is none.
 	Ask func(ctx context.Context, a *Account) (sasl.Secret, error)
 	// Warn is told of what is unwise and not refused; it may be nil.
@@ -71,6 +74,11 @@ func (a *Account) Credentials(ctx context.Context, from Source) (pop3client.Cred
 }
 
 func (a *Account) password(ctx context.Context, from Source) (sasl.Secret, error) {
+	if from.Unlocked != nil {
+		if s := from.Unlocked(a); s != "" {
+			return s, nil
+		}
+	}
 	switch {
 	case a.Password != "":
 		return sasl.Secret(a.Password), nil

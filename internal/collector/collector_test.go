@@ -223,6 +223,43 @@ func TestWrongPasswordStopsUntilUnlock(t *testing.T) {
 	})
 }
 
+// A password that a person gives is used, whatever the settings say; and one that
+// comes while another is being refused is not thrown away with that.
+func TestUnlockComesBeforeTheSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "pw")
+		if err := os.WriteFile(file, []byte("outdated\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := serve(t)
+		defer s.Close()
+		a := account(t, dir, func(s *accounts.Settings) { s.Password, s.PasswordFile = "", file })
+		p := &Poller{Collector: newCollector(dir, s, nil)}
+		_, stop := poller(t, p, func() ([]*accounts.Account, error) { return []*accounts.Account{a}, nil })
+		defer stop()
+		settle := func() Status {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			status, err := ReadStatus(p.State, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return status
+		}
+		if got := settle(); got.Waiting != "password" || s.SignIns() != 1 {
+			t.Errorf("with the one of the file: %+v, %d sign-ins", got, s.SignIns())
+		}
+		if err := p.Unlock(a.Name, "secret"); err != nil {
+			t.Error(err)
+		}
+		p.forget(a.Name, "") // the refusal of the one of the file, late
+		if got := settle(); got.Waiting != "" || got.Total != 5 {
+			t.Errorf("with the one that was given: %+v", got)
+		}
+	})
+}
+
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -268,8 +305,8 @@ func TestUnlockSocket(t *testing.T) {
 	if err := SendUnlock(t.Context(), state, a.Name, "x y"); err != nil {
 		t.Error(err)
 	}
-	if s, err := p.ask(t.Context(), a); err != nil || string(s) != "x y" {
-		t.Errorf("%v", err)
+	if s := p.unlocked(a); string(s) != "x y" {
+		t.Errorf("%d octets", len(s))
 	}
 	if err := SendUnlock(t.Context(), state, "nobody", "x"); !errors.Is(err, ErrUnknown) {
 		t.Error(err)

@@ -53,7 +53,7 @@ func (p *Poller) Run(ctx context.Context, reload <-chan struct{}, ready func(rel
 	}
 	p.secrets = make(map[string]sasl.Secret)
 	p.slots = make(chan struct{}, maxAtOnce)
-	p.Source.Ask = p.ask
+	p.Source.Unlocked = p.unlocked
 	for reloaded := false; ; reloaded = true {
 		stop, wait := p.start(ctx, list)
 		ready(reloaded)
@@ -100,14 +100,11 @@ func (p *Poller) start(ctx context.Context, list []*accounts.Account) (stop cont
 	return stop, running.Wait
 }
 
-// ask returns a password that was given by unlock.
-func (p *Poller) ask(_ context.Context, a *accounts.Account) (sasl.Secret, error) {
+// unlocked returns the password that was given by unlock, or "".
+func (p *Poller) unlocked(a *accounts.Account) sasl.Secret {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.secrets[a.Name]; s != "" {
-		return s, nil
-	}
-	return "", accounts.ErrNoPassword
+	return p.secrets[a.Name]
 }
 
 // Unlock gives the password of an account, and polls it.
@@ -142,6 +139,7 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 		case <-ctx.Done():
 			return
 		}
+		used := p.unlocked(a)
 		report, err := p.Collect(ctx, a)
 		<-p.slots
 		if ctx.Err() != nil {
@@ -154,7 +152,7 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 			// behaviours.md, Client 9: stop and tell the person.
 			log.Error("the server refuses the password; not trying again before restante unlock or a reload", "error", err)
 			waiting = "password"
-			p.forget(a.Name)
+			p.forget(a.Name, used)
 		case errors.Is(err, accounts.ErrNoPassword):
 			log.Warn("waiting for the password: restante unlock " + a.Name)
 			waiting = "password"
@@ -215,10 +213,13 @@ func (p *Poller) sleep(ctx context.Context, wait time.Duration, timed bool, kick
 	return ctx.Err() == nil
 }
 
-func (p *Poller) forget(account string) {
+// forget drops a password that was refused, unless another has come meanwhile.
+func (p *Poller) forget(account string, refused sasl.Secret) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.secrets, account)
+	if p.secrets[account] == refused {
+		delete(p.secrets, account)
+	}
 }
 
 // announce writes into the status when the next poll is due; a negative wait
