@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 
@@ -27,7 +26,7 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 	var network net.Error
 	var place *collector.DestinationError
 	var journal *collector.JournalError
-	var file *fs.PathError
+	var secret *accounts.SecretError
 	var noTLS tls.RecordHeaderError
 	var farewell *pop3client.FarewellError
 	fingerprint, certificate := pop3client.CertificateFingerprint(err)
@@ -37,8 +36,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 		return c.text("interrupted; the next run goes on from here"), exitTempfail
 	case errors.Is(err, sqlitejournal.ErrLocked):
 		return c.text("another restante is collecting for this account; try again when it is done"), exitTempfail
-	case errors.Is(err, accounts.ErrNoPassword) && errors.As(err, &file):
-		return c.text("the password cannot be read: %v", file), exitConfig
+	case errors.As(err, &secret):
+		return c.text("the password cannot be read: %s", pop3.Printable(secret.Err.Error())), exitConfig
 	case errors.Is(err, accounts.ErrNoPassword):
 		return c.text("there is no password, and no terminal to ask on; name a password_command (--password-command) or a password_file"), exitConfig
 	case errors.As(err, &place):

@@ -116,6 +116,7 @@ func TestExplanationsAndStatuses(t *testing.T) {
 		{&collector.JournalError{Err: errors.New("disk")}, exitIO, "journal"},
 		{&collector.DestinationError{Spec: "eml:x", Err: errors.New("not a directory")}, exitCantCreate, "eml:x"},
 		{accounts.ErrNoPassword, exitConfig, "no password"},
+		{&accounts.SecretError{Err: errors.New("no \x1b[31mentry")}, exitConfig, "cannot be read: no ?[31mentry"},
 		{refusal("PASS", pop3.CodeAuth), exitNoPerm, "app password"},
 		{refusal("PASS", ""), exitNoPerm, "app password"},
 		{refusal("PASS", pop3.CodeInUse), exitTempfail, "another program"},

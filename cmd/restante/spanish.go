@@ -33,7 +33,7 @@ var spanish = texts.Table{
 	"interrupted; the next run goes on from here":                                                                      "interrumpido; la próxima vez seguirá desde aquí",
 	"another restante is collecting for this account; try again when it is done":                                       "otro restante está recogiendo el correo de esta cuenta; inténtelo cuando termine",
 	"there is no password, and no terminal to ask on; name a password_command (--password-command) or a password_file": "no hay contraseña ni terminal donde pedirla; indique password_command (--password-command) o password_file",
-	"the password cannot be read: %v":                                                                                  "no se puede leer la contraseña: %v",
+	"the password cannot be read: %s":                                                                                  "no se puede leer la contraseña: %s",
 	"%s does not speak TLS on this port; try --tls implicit with port 995, or --tls stls with port 110":                "%s no habla TLS en este puerto; pruebe --tls implicit con el puerto 995, o --tls stls con el 110",
 	"the destination %s cannot be used: %v":                                                                            "el destino %s no se puede usar: %v",
 	"the journal cannot be used: %s":                                                                                   "no se puede usar el diario: %s",

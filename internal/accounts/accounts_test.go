@@ -262,6 +262,50 @@ func TestWherePasswordsComeFrom(t *testing.T) {
 	}
 }
 
+// What a person must do something about is told from what may pass.
+func TestNoPasswordIsLasting(t *testing.T) {
+	keyring.MockInit()
+	from := Source{Getenv: func(string) string { return "" }}
+	netrc := write(t, "machine h login other password no\nmachine h login v password")
+	sources := map[string]Settings{
+		"env": {PasswordEnv: "UNSET"}, "no file": {PasswordFile: "/no/such/file"}, "empty file": {PasswordFile: write(t, "\nx\n")},
+		"keyring": {Keyring: true}, "netrc": {Netrc: netrc}, "netrc that ends early": {User: "v", Netrc: netrc}, "no netrc": {Netrc: "/no/such/file"},
+		"line end": {Password: "a\nb"},
+	}
+	if runtime.GOOS != "windows" {
+		sources["no command"] = Settings{PasswordCommand: "no-such-command-here"}
+		sources["silent command"] = Settings{PasswordCommand: "true"}
+		sources["no command for tokens"] = Settings{TokenCommand: "/no/such/command"}
+	}
+	for name, s := range sources {
+		s.Server = "h"
+		if s.User == "" {
+			s.User = "u"
+		}
+		_, err := credentials(t, s, from)
+		if secret := (*SecretError)(nil); !errors.As(err, &secret) || !errors.Is(err, ErrNoPassword) ||
+			strings.Count(err.Error(), ErrNoPassword.Error()) != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("the rest needs a Unix shell; run on Unix")
+	}
+	failing := Settings{Server: "h", User: "u", PasswordCommand: "exit 1"}
+	if _, err := credentials(t, failing, from); err == nil || errors.Is(err, ErrNoPassword) {
+		t.Errorf("a command that fails: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a, err := FromFlags(failing, ToLook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Credentials(ctx, from); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs a Unix shell; run on Unix")

@@ -31,8 +31,29 @@ const maxSecret = 64 << 10
 // commandTimeout is how long a command may take to print a password.
 const commandTimeout = 2 * time.Minute
 
+// What a shell ends with when it cannot run a command. POSIX, Shell 2.8.2.
+const (
+	notExecutable = 126
+	notFound      = 127
+)
+
 // ErrNoPassword: nobody can be asked for the password now.
 var ErrNoPassword = errors.New("there is no password")
+
+// SecretError: what the settings name has no password, and will not have one
+// before somebody does something about it. It is ErrNoPassword.
+type SecretError struct{ Err error }
+
+func (e *SecretError) Error() string { return ErrNoPassword.Error() + ": " + e.Err.Error() }
+func (e *SecretError) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, ErrNoPassword) true.
+func (e *SecretError) Is(target error) bool { return target == ErrNoPassword }
+
+// noSecret makes a SecretError.
+func noSecret(format string, args ...any) error {
+	return &SecretError{fmt.Errorf(format, args...)}
+}
 
 // Source is where secrets come from that are not in the settings.
 type Source struct {
@@ -60,17 +81,26 @@ func (a *Account) Credentials(ctx context.Context, from Source) (pop3client.Cred
 		c.Token = token
 		host := strings.ToLower(a.host)
 		c.TwoLineToken = strings.HasSuffix(host, ".office365.com") || strings.HasSuffix(host, ".outlook.com")
-		return c, err
+		return c, lasting(err)
 	}
 	var err error
 	c.Password, err = a.password(ctx, from)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		err = fmt.Errorf("%w: %w", ErrNoPassword, err)
+	switch {
+	case err != nil:
+	case c.Password == "":
+		err = noSecret("the password is empty")
+	case strings.ContainsAny(string(c.Password), "\r\n\x00"):
+		err = noSecret("the password has a line end in it")
 	}
-	if err == nil && strings.ContainsAny(string(c.Password), "\r\n\x00") {
-		err = errors.New("the password has a line end in it")
+	return c, lasting(err)
+}
+
+// lasting makes a SecretError of a file that is not there or cannot be read.
+func lasting(err error) error {
+	if !errors.Is(err, ErrNoPassword) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+		return noSecret("%w", err)
 	}
-	return c, err
+	return err
 }
 
 func (a *Account) password(ctx context.Context, from Source) (sasl.Secret, error) {
@@ -90,11 +120,11 @@ func (a *Account) password(ctx context.Context, from Source) (sasl.Secret, error
 		if s := from.Getenv(a.PasswordEnv); s != "" {
 			return sasl.Secret(s), nil
 		}
-		return "", fmt.Errorf("the environment has no %s", a.PasswordEnv)
+		return "", noSecret("the environment has no %s", a.PasswordEnv)
 	case a.Keyring:
 		s, err := keyring.Get(KeyringService, a.Name)
 		if errors.Is(err, keyring.ErrNotFound) {
-			return "", fmt.Errorf("the keyring has no password for %s; put it there: restante unlock --keyring %s", a.Name, a.Name)
+			return "", noSecret("the keyring has no password for %s; put it there: restante unlock --keyring %s", a.Name, a.Name)
 		}
 		return sasl.Secret(s), err
 	case a.Netrc != "":
@@ -130,7 +160,7 @@ func firstLine(data []byte) (sasl.Secret, error) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if len(line) == 0 {
-		return "", errors.New("it gave no password")
+		return "", errors.New("no password in its first line")
 	}
 	return sasl.Secret(line), nil
 }
@@ -147,14 +177,16 @@ func secretFile(name string, warn func(error)) (sasl.Secret, error) {
 	}
 	s, err := firstLine(data[:min(len(data), maxSecret)])
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+		return "", noSecret("%s: %w", name, err)
 	}
 	return s, nil
 }
 
 // secretFrom runs a command by the shell and takes the first line that it prints.
-func secretFrom(ctx context.Context, command string) (sasl.Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+// That it fails may pass: an agent is locked, or a network is down. That there is
+// no such command, or that it has nothing to say, will not.
+func secretFrom(parent context.Context, command string) (sasl.Secret, error) {
+	ctx, cancel := context.WithTimeout(parent, commandTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	if runtime.GOOS == "windows" {
@@ -164,11 +196,20 @@ func secretFrom(ctx context.Context, command string) (sasl.Secret, error) {
 	var out limited
 	cmd.Stdout, cmd.Stderr, cmd.Stdin = &out, os.Stderr, os.Stdin // it may ask for a passphrase
 	if err := cmd.Run(); err != nil {
+		code := cmd.ProcessState.ExitCode()
+		switch {
+		case parent.Err() != nil:
+			return "", context.Cause(parent)
+		case ctx.Err() != nil:
+			return "", fmt.Errorf("the password command has not ended after %v", commandTimeout)
+		case code == notFound || code == notExecutable:
+			return "", noSecret("the password command cannot be run: %w", err)
+		}
 		return "", fmt.Errorf("the password command failed: %w", err)
 	}
 	s, err := firstLine(out.data)
 	if err != nil {
-		return "", fmt.Errorf("the password command: %w", err)
+		return "", noSecret("the password command: %w", err)
 	}
 	return s, nil
 }
@@ -193,7 +234,7 @@ func netrcPassword(name, host, user string) (sasl.Secret, error) {
 		name = filepath.Join(home, rest)
 	}
 	if err := checkPrivate(name); err != nil {
-		return "", err
+		return "", noSecret("%w", err)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -229,7 +270,7 @@ func netrcPassword(name, host, user string) (sasl.Secret, error) {
 		}
 		i++
 	}
-	return "", fmt.Errorf("%s has no password for %s at %s", name, user, host)
+	return "", noSecret("%s has no password for %s at %s", name, user, host)
 }
 
 // netrcWords splits at blanks; quotes hold a word together, # begins a comment,

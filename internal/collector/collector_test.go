@@ -260,6 +260,34 @@ func TestUnlockComesBeforeTheSettings(t *testing.T) {
 	})
 }
 
+// A password that is not where the settings say is looked for again: who puts it
+// there need not tell.
+func TestPasswordComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "pw")
+		s := serve(t)
+		defer s.Close()
+		a := account(t, dir, func(s *accounts.Settings) { s.Password, s.PasswordFile = "", file })
+		p := &Poller{Collector: newCollector(dir, s, nil)}
+		_, stop := poller(t, p, func() ([]*accounts.Account, error) { return []*accounts.Account{a}, nil })
+		defer stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got, err := ReadStatus(p.State, a); err != nil || got.Waiting != "password" || got.NextPoll.IsZero() || !strings.Contains(got.Error, file) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if got, err := ReadStatus(p.State, a); err != nil || got.Waiting != "" || got.Total != 5 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -20,6 +20,7 @@ const (
 	maxBackoff   = time.Hour        // between polls after failures, where the interval is shorter
 	firstPoll    = 10 * time.Second // within which the accounts are polled at first
 	maxAtOnce    = 8                // accounts
+	never        = -time.Second     // to be polled when somebody kicks
 	reloadNotice = "the accounts were read again"
 )
 
@@ -130,8 +131,8 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 	waiting := ""
 	for failures := 0; ; {
 		p.announce(a, log, wait, waiting)
-		if !p.sleep(ctx, wait, waiting == "", kick) {
-			p.announce(a, log, -1, "")
+		if !p.sleep(ctx, wait, kick) {
+			p.announce(a, log, never, "")
 			return
 		}
 		select {
@@ -140,6 +141,7 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 			return
 		}
 		used := p.unlocked(a)
+		var secret *accounts.SecretError
 		report, err := p.Collect(ctx, a)
 		<-p.slots
 		if ctx.Err() != nil {
@@ -151,11 +153,16 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 		case errors.Is(err, pop3.CodeAuth):
 			// behaviours.md, Client 9: stop and tell the person.
 			log.Error("the server refuses the password; not trying again before restante unlock or a reload", "error", err)
-			waiting = "password"
+			waiting, wait = "password", never
 			p.forget(a.Name, used)
+		case errors.As(err, &secret):
+			// To look again costs the server nothing.
+			failures++
+			waiting, wait = "password", backoff(wait, failures)
+			log.Warn("waiting for the password, or restante unlock "+a.Name, "error", err, "again in", wait.Round(time.Second))
 		case errors.Is(err, accounts.ErrNoPassword):
 			log.Warn("waiting for the password: restante unlock " + a.Name)
-			waiting = "password"
+			waiting, wait = "password", never
 		case err != nil:
 			failures++
 			wait = backoff(wait, failures)
@@ -174,7 +181,9 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 				wait = 0
 			}
 		}
-		wait = p.jitter(max(wait, report.LoginDelay))
+		if wait != never {
+			wait = p.jitter(max(wait, report.LoginDelay))
+		}
 	}
 }
 
@@ -195,11 +204,11 @@ func backoff(interval time.Duration, failures int) time.Duration {
 	return d
 }
 
-// sleep waits, for ever if not timed, until the time has come or somebody
-// kicks. It returns false when ctx has ended.
-func (p *Poller) sleep(ctx context.Context, wait time.Duration, timed bool, kick <-chan struct{}) bool {
+// sleep waits until the time has come or somebody kicks. It returns false when
+// ctx has ended.
+func (p *Poller) sleep(ctx context.Context, wait time.Duration, kick <-chan struct{}) bool {
 	var due <-chan time.Time
-	if timed {
+	if wait != never {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		due = timer.C
@@ -222,12 +231,11 @@ func (p *Poller) forget(account string, refused sasl.Secret) {
 	}
 }
 
-// announce writes into the status when the next poll is due; a negative wait
-// is never.
+// announce writes into the status when the next poll is due.
 func (p *Poller) announce(a *accounts.Account, log *slog.Logger, wait time.Duration, waiting string) {
 	err := p.change(a, func(s *Status) {
 		s.Waiting, s.NextPoll = waiting, time.Time{}
-		if wait >= 0 && waiting == "" {
+		if wait != never {
 			s.NextPoll = p.Now().Add(wait)
 		}
 	})
