@@ -77,15 +77,16 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 		return c.fail(exitIO, "the journal cannot be used: %v", err)
 	}
 	ask := &prompter{c: c, hold: func() {}, release: func() {}}
-	client, err := a.SignIn(ctx, accounts.Source{Getenv: c.getenv, Single: single, Ask: ask.ask})
-	if err == nil {
-		defer client.Close()
-		var list []*listed
+	var list []*listed
+	err = a.Look(ctx, accounts.Source{Getenv: c.getenv, Single: single, Ask: ask.ask}, func(client *pop3client.Client) (err error) {
 		if list, err = look(ctx, client, entries); err == nil {
 			// Nothing was changed, so the answer does not matter.
 			_ = client.Quit(ctx)
-			return l.show(c, list)
 		}
+		return err
+	})
+	if err == nil {
+		return l.show(c, list)
 	}
 	text, code := c.explain(a, err)
 	return &exitError{code, a.Name + ": " + text}

@@ -48,12 +48,14 @@ func TestScripts(t *testing.T) {
 
 // faults are those that scripts can name.
 var faults = map[string]pop3fault.Fault{
-	"refused-message": pop3fault.RefuseMessage(2),
-	"empty-message":   pop3fault.EmptyMessage(2),
-	"in-use":          pop3fault.RefuseSignIn(1000, "IN-USE"),
-	"no-top":          pop3fault.NoTOP(),
-	"escapes":         pop3fault.TerminalEscapes(),
-	"quit-lost":       pop3fault.QUITDropped(),
+	"refused-message":   pop3fault.RefuseMessage(2),
+	"empty-message":     pop3fault.EmptyMessage(2),
+	"in-use":            pop3fault.RefuseSignIn(1000, "IN-USE"),
+	"no-top":            pop3fault.NoTOP(),
+	"escapes":           pop3fault.TerminalEscapes(),
+	"quit-lost":         pop3fault.QUITDropped(),
+	"hanging-capa":      pop3fault.HangingCAPA(),
+	"broken-pipelining": pop3fault.BrokenPipelining(),
 }
 
 // server NAME [tls|no-stls|MESSAGES|FAULT]... starts a server with five

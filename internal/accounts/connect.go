@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -65,23 +66,38 @@ func (a *Account) Dial() collect.Dial {
 	return collect.DialTLS(a.Address())
 }
 
-// SignIn connects and signs in, for a look without collecting.
-func (a *Account) SignIn(ctx context.Context, from Source) (*pop3client.Client, error) {
+// Look connects, signs in and calls look. Where a server fails at CAPA or at
+// pipelining it does so once more without, as a collection does.
+func (a *Account) Look(ctx context.Context, from Source, look func(*pop3client.Client) error) error {
 	opt, err := a.Options()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cred, err := a.Credentials(ctx, from)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	for {
+		err := a.lookOnce(ctx, opt, cred, look)
+		switch {
+		case errors.Is(err, pop3client.ErrPipelining) && !opt.NoPipelining:
+			opt.NoPipelining = true
+		case errors.Is(err, pop3client.ErrNoCapabilities) && !opt.SkipCapabilities:
+			opt.SkipCapabilities = true
+		default:
+			return err
+		}
+	}
+}
+
+func (a *Account) lookOnce(ctx context.Context, opt pop3client.Options, cred pop3client.Credentials, look func(*pop3client.Client) error) error {
 	c, err := a.Dial()(ctx, &opt)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer c.Close()
 	if err := c.SignIn(ctx, cred); err != nil {
-		c.Close()
-		return nil, err
+		return err
 	}
-	return c, nil
+	return look(c)
 }
