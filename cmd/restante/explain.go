@@ -72,16 +72,26 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 		return c.text("the user name or the password has letters beyond ASCII, which %s does not say that it takes; use a password of ASCII letters", a.Host()), exitNoPerm
 	case errors.Is(err, pop3client.ErrClearText), errors.Is(err, pop3client.ErrNoMechanism), errors.Is(err, pop3client.ErrTokenTooLong):
 		return shown, exitProtocol
+	case errors.As(err, &dns) && dns.IsNotFound && a.Proxy != "": // which looks up the server's name itself
+		return c.text("there is no proxy %s; is the name right?", a.Proxy), exitNoHost
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return c.text("there is no server %s; is the name right?", a.Host()), exitNoHost
 	case errors.Is(err, pop3client.ErrProtocol), errors.Is(err, pop3client.ErrLimit):
 		return c.text("the server does not behave as a POP3 server: %s", shown), exitProtocol
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return c.text("%s does not answer: %s", a.Address(), shown), exitTempfail
+		return c.text("%s does not answer: %s", c.way(a), shown), exitTempfail
 	case errors.As(err, &network), errors.Is(err, pop3client.ErrBroken):
-		return c.text("the connection to %s failed: %s", a.Address(), shown), exitTempfail
+		return c.text("the connection to %s failed: %s", c.way(a), shown), exitTempfail
 	}
 	return shown, exitTempfail
+}
+
+// way is where a connection leads, and through what.
+func (c *console) way(a *accounts.Account) string {
+	if a.Proxy != "" {
+		return c.text("%s through the proxy %s", a.Address(), a.Proxy)
+	}
+	return a.Address()
 }
 
 // explainCertificate says what is wrong with a certificate and what to do.

@@ -137,6 +137,12 @@ func TestExplanationsAndStatuses(t *testing.T) {
 			t.Errorf("%v: %d %q", one.err, code, text)
 		}
 	}
+	a.Proxy = "proxy.example.org:1080"
+	for _, err := range []error{&net.DNSError{IsNotFound: true}, &net.OpError{Op: "dial", Err: errors.New("refused")}, context.DeadlineExceeded} {
+		if text, _ := c.explain(a, err); !strings.Contains(text, a.Proxy) || strings.Contains(text, "no server") {
+			t.Errorf("by the proxy: %v: %q", err, text)
+		}
+	}
 	text := c.explainCertificate(a, x509.UnknownAuthorityError{}, "ab12")
 	if !strings.Contains(text, "ab12") || !strings.Contains(text, "--pin") || !strings.Contains(text, "--ca") {
 		t.Error(text)

@@ -44,6 +44,8 @@ var spanish = texts.Table{
 	"the server wants some time between two sign-ins: %s; try again later":                                             "el servidor exige un tiempo entre dos entradas: %s; inténtelo más tarde",
 	"the server cannot serve now: %s; try again later":                                                                 "el servidor no puede atender ahora: %s; inténtelo más tarde",
 	"the server refuses: %s":                                                                                           "el servidor se niega: %s",
+	"there is no proxy %s; is the name right?":                                                                         "no hay ningún proxy %s; ¿es correcto el nombre?",
+	"%s through the proxy %s":                                                                                          "%s a través del proxy %s",
 	"there is no server %s; is the name right?":                                                                        "no hay ningún servidor %s; ¿es correcto el nombre?",
 	"the server does not behave as a POP3 server: %s":                                                                  "el servidor no se comporta como un servidor POP3: %s",
 	"%s does not answer: %s":                                                                                           "%s no contesta: %s",
