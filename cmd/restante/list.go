@@ -54,7 +54,7 @@ type listed struct {
 	From      string `json:"from"`
 	Subject   string `json:"subject"`
 	Size      int64  `json:"size"`
-	Collected string `json:"collected"` // "yes", "no", "partly"
+	Collected string `json:"collected"` // "yes", "no", "partly", or "unknown" while a collection is under way
 }
 
 // Run shows the messages on the server. It reads headers by TOP and changes
@@ -70,9 +70,9 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 	}
 	col := &collector.Collector{State: state, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	entries, err := col.Collected(ctx, a)
-	if errors.Is(err, sqlitejournal.ErrLocked) {
+	underWay := errors.Is(err, sqlitejournal.ErrLocked)
+	if underWay {
 		c.warn("a collection is under way, so what was collected is not shown")
-		entries = nil
 	} else if err != nil {
 		return c.fail(exitIO, "the journal cannot be used: %v", err)
 	}
@@ -86,6 +86,11 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 		return err
 	})
 	if err == nil {
+		if underWay {
+			for _, m := range list {
+				m.Collected = "unknown"
+			}
+		}
 		return l.show(c, list)
 	}
 	text, code := c.explain(a, err)
@@ -282,7 +287,7 @@ func (l *listCommand) show(c *console, list []*listed) error {
 	}
 	w := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, c.text("NUMBER\tDATE\tFROM\tSUBJECT\tSIZE\tCOLLECTED"))
-	answers := map[string]string{"yes": c.text("yes"), "no": c.text("no"), "partly": c.text("partly")}
+	answers := map[string]string{"yes": c.text("yes"), "no": c.text("no"), "partly": c.text("partly"), "unknown": "?"}
 	for _, m := range list {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", m.Number, m.Date, short(m.From, 32), short(m.Subject, 48), octets(m.Size), answers[m.Collected])
 	}
