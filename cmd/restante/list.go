@@ -60,7 +60,7 @@ type listed struct {
 // Run shows the messages on the server. It reads headers by TOP and changes
 // nothing.
 func (l *listCommand) Run(ctx context.Context, c *console) error {
-	a, single, err := l.account(c)
+	a, err := l.account(c)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 	}
 	ask := &prompter{c: c, hold: func() {}, release: func() {}}
 	var list []*listed
-	err = a.Look(ctx, accounts.Source{Getenv: c.getenv, Single: single, Ask: ask.ask}, func(client *pop3client.Client) (err error) {
+	err = a.Look(ctx, accounts.Source{Getenv: c.getenv, Single: true, Ask: ask.ask}, func(client *pop3client.Client) (err error) {
 		if list, err = look(ctx, client, entries); err == nil {
 			// Nothing was changed, so the answer does not matter.
 			_ = client.Quit(ctx)
@@ -97,30 +97,30 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 	return &exitError{code, a.Name + ": " + text}
 }
 
-func (l *listCommand) account(c *console) (a *accounts.Account, single bool, err error) {
+func (l *listCommand) account(c *console) (*accounts.Account, error) {
 	var names []string
 	if l.Account != "" {
 		names = []string{l.Account}
 	}
 	adHoc, err := l.adHoc(c, names)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if adHoc {
 		a, err := accounts.FromFlags(l.settings(), accounts.ToLook)
 		if err != nil {
-			return nil, false, c.fail(exitUsage, "%v", err)
+			return nil, c.fail(exitUsage, "%v", err)
 		}
-		return a, true, nil
+		return a, nil
 	}
 	if len(names) == 0 {
-		return nil, false, c.fail(exitUsage, "name an account, or a server with --server")
+		return nil, c.fail(exitUsage, "name an account, or a server with --server")
 	}
 	list, err := l.choose(c, names)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return list[0], false, nil
+	return list[0], nil
 }
 
 // look asks for listing and headers.
