@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -360,6 +361,42 @@ func TestUnlockSocket(t *testing.T) {
 	if err := SendUnlock(t.Context(), state, a.Name, "x"); !errors.Is(err, ErrNotRunning) {
 		t.Error(err)
 	}
+}
+
+// short is a listener of a process that has too many files open for a while.
+type short struct {
+	net.Listener
+	times int
+}
+
+func (s *short) Accept() (net.Conn, error) {
+	if s.times > 0 {
+		s.times--
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return s.Listener.Accept()
+}
+
+func TestUnlockSocketOutlivesErrors(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "s")
+	listener, err := Listen(t.Context(), state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Poller{Collector: newCollector(dir, serve(t), nil)}
+	done := make(chan struct{})
+	go func() {
+		p.ServeUnlock(&short{listener, 1})
+		close(done)
+	}()
+	if err := SendUnlock(t.Context(), state, "nobody", "x"); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-done
 }
 
 func TestNotify(t *testing.T) {

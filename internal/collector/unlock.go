@@ -21,6 +21,7 @@ import (
 const (
 	unlockTimeout = 10 * time.Second
 	maxRequest    = 64 << 10
+	acceptPause   = time.Second // before the socket is tried again
 )
 
 // SocketPath is where restante run listens for passwords; only the owner can
@@ -82,8 +83,10 @@ func (p *Poller) ServeUnlock(listener net.Listener) {
 			return
 		}
 		if err != nil {
-			p.Log.Warn("unlock socket", "error", err)
-			return
+			// Too many open files, for one, passes.
+			p.Log.Warn("unlock socket", "error", err, "again in", acceptPause)
+			time.Sleep(acceptPause)
+			continue
 		}
 		if err := p.serveUnlock(conn); err != nil {
 			p.Log.Warn("unlock", "error", err)
