@@ -75,7 +75,11 @@ func (c *Collector) Collect(ctx context.Context, a *accounts.Account) (*collect.
 		report = &collect.Report{}
 	}
 	if !c.DryRun && !errors.Is(err, sqlitejournal.ErrLocked) {
-		if e := c.note(a, report, err); e != nil {
+		note := c.note
+		if err != nil && ctx.Err() != nil {
+			note = c.noteInterrupted
+		}
+		if e := note(a, report, err); e != nil {
 			c.Log.Warn("the status could not be written", "account", a.Name, "error", e)
 		}
 	}

@@ -289,6 +289,28 @@ func TestPasswordComesLater(t *testing.T) {
 	})
 }
 
+// To be stopped in the middle is no failure of the account.
+func TestStopIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := serve(t, pop3fault.HangInMessage(3))
+		defer s.Close()
+		a := account(t, dir, nil)
+		p := &Poller{Collector: newCollector(dir, s, nil)}
+		_, stop := poller(t, p, func() ([]*accounts.Account, error) { return []*accounts.Account{a}, nil })
+		time.Sleep(30 * time.Second) // the poll has begun, and the server is silent
+		synctest.Wait()
+		stop()
+		got, err := ReadStatus(p.State, a)
+		if err != nil || s.SignIns() != 1 {
+			t.Fatalf("%d sign-ins, %v", s.SignIns(), err)
+		}
+		if got.Error != "" || got.Total != 2 || !got.LastAttempt.IsZero() || !got.LastSuccess.IsZero() || !got.NextPoll.IsZero() {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -138,7 +138,7 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 		select {
 		case p.slots <- struct{}{}:
 		case <-ctx.Done():
-			return
+			continue // which ends it
 		}
 		used := p.unlocked(a)
 		var secret *accounts.SecretError

@@ -63,6 +63,12 @@ func (c *Collector) note(a *accounts.Account, r *collect.Report, failed error) e
 	})
 }
 
+// noteInterrupted counts what was filed before somebody stopped the attempt. The
+// rest stays as it was: to be stopped says nothing about the account.
+func (c *Collector) noteInterrupted(a *accounts.Account, r *collect.Report, _ error) error {
+	return c.change(a, func(s *Status) { s.Total += int64(r.Filed) })
+}
+
 // change reads, changes and writes the status of an account.
 func (c *Collector) change(a *accounts.Account, change func(*Status)) error {
 	s, err := ReadStatus(c.State, a)
