@@ -131,6 +131,50 @@ func TestLines(t *testing.T) {
 		t.Errorf("names lie upon each other: %v", names)
 	}
 	inside(t, list)
+}
+
+// A scale ends where the points end, and what leads to a name is no line of data,
+// also where a line ends early.
+func TestLinesEnd(t *testing.T) {
+	list := parse(t, Lines("Growth", "messages", "ms", []Line{
+		{Name: "long", Color: "#aa0000", Points: []Point{{500, 1, 1, 1}, {1900, 1, 1, 1}, {2000, 1, 1, 1}}},
+		{Name: "short", Color: "#00bb00", Points: []Point{{500, 50, 50, 50}}},
+	}))
+	last, leaders := 0.0, map[float64]int{}
+	for _, e := range list {
+		switch {
+		case e.name == "circle":
+			last = max(last, e.number(t, "cx"))
+		case e.name == "line" && e.attr["stroke"] == faint:
+			if e.attr["stroke-dasharray"] == "" {
+				t.Errorf("a leader without dots: %v", e)
+			}
+			leaders[e.number(t, "x1")]++
+		case e.name == "line" && e.attr["stroke"] != pale:
+			t.Errorf("nothing has a spread, but there is %v", e)
+		}
+	}
+	for _, e := range list {
+		if e.name == "line" && e.attr["stroke"] == pale && e.number(t, "x2") > last {
+			t.Errorf("the last point is at %v, but there is %v", last, e)
+		}
+	}
+	if len(leaders) != 2 {
+		t.Errorf("leaders begin at %v", leaders)
+	}
+	for text, want := range map[string]bool{"500": true, "1,900": false, "2,000": true, "1,000": false, "10,000": false} {
+		if has(list, text) != want {
+			t.Errorf("%s is %v, want %v", text, !want, want)
+		}
+	}
+}
+
+func TestLinesOfOnePlaceAndOfNone(t *testing.T) {
+	list := parse(t, Lines("one", "x", "y", []Line{{Name: "a", Color: "#aa0000", Points: []Point{{500, 1, 1, 1}}}}))
+	if !has(list, "500") {
+		t.Error("the place has no mark")
+	}
+	inside(t, list)
 	if Lines("none", "x", "y", []Line{{Name: "nothing"}}) != nil {
 		t.Error("no points gave a picture")
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ const (
 	// Sizes of text.
 	titleSize, textSize = 17, 13
 	ink, pale, ground   = "#1f2328", "#d0d7de", "#ffffff"
+	faint               = "#818b98" // of leaders
 )
 
 // canvas gathers the elements of a picture.
@@ -31,6 +33,11 @@ func (c *canvas) rect(x, y, w, h float64, fill string) {
 
 func (c *canvas) line(x1, y1, x2, y2 float64, stroke string, width float64) {
 	fmt.Fprintf(c, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%.1f"/>`+"\n", x1, y1, x2, y2, stroke, width)
+}
+
+// leader leads from a thing to its name: thin, grey and dotted.
+func (c *canvas) leader(x1, y1, x2, y2 float64) {
+	fmt.Fprintf(c, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1" stroke-dasharray="1 3"/>`+"\n", x1, y1, x2, y2, faint)
 }
 
 // anchors of text.
@@ -65,14 +72,14 @@ func decades(low, high float64) (from, to int) {
 	return from, to
 }
 
-// power writes a power of ten.
-func power(exponent int) string {
-	if exponent < 0 {
-		return fmt.Sprintf("%.*f", -exponent, math.Pow10(exponent))
+// number writes a number at a scale.
+func number(v float64) string {
+	whole, part, _ := strings.Cut(strconv.FormatFloat(v, 'f', -1, 64), ".")
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
 	}
-	s := "1" + strings.Repeat("0", exponent)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+	if part != "" {
+		part = "." + part
 	}
-	return s
+	return whole + part
 }
