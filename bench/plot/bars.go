@@ -3,6 +3,8 @@
 
 package plot
 
+import "strings"
+
 // Bar is one bar.
 type Bar struct {
 	Label, Color string
@@ -24,7 +26,8 @@ const (
 	barHigh  = 14.0
 	labels   = 96.0  // for the names of bars
 	numbers  = 104.0 // for what is written behind them
-	panelTop = 26.0  // above the first bar
+	panelTop = 26.0  // above the first bar, with one line of title
+	lineStep = 18.0  // for each line more
 	gap      = 24.0  // between panels
 )
 
@@ -33,22 +36,57 @@ func Bars(title, quantity string, panels []Panel) []byte {
 	const wide = (width - 2*margin - gap) / 2
 	var c canvas
 	c.text(margin, 30, start, titleSize, bold, title)
-	c.text(margin, 50, start, textSize, "", quantity+"; shorter is better; the thin line spans all rounds; each group has its own scale, from zero")
+	c.text(margin, 50, start, textSize, "", quantity+"; shorter is better; thin lines span all rounds; each group has its own scale from zero")
 	y := 62.0
 	rows := (len(panels) + 1) / 2
 	for row := range rows {
-		tall := c.panel(panels[row], margin, y, wide)
+		beside := []Panel{panels[row]}
 		if rows+row < len(panels) {
-			tall = max(tall, c.panel(panels[rows+row], margin+wide+gap, y, wide))
+			beside = append(beside, panels[rows+row])
+		}
+		// Bars beside each other begin at the same height.
+		lines := 0
+		for _, p := range beside {
+			lines = max(lines, len(titleLines(p.Title)))
+		}
+		y += float64(lines-1) * lineStep
+		tall := 0.0
+		for i, p := range beside {
+			tall = max(tall, c.panel(p, margin+float64(i)*(wide+gap), y, wide))
 		}
 		y += tall + gap
 	}
 	return c.svg(title, y)
 }
 
-// panel draws a panel from its upper left corner and returns its height.
+// titleLong is how many letters of a title stay clear of the next column.
+const titleLong = 42
+
+// titleLines breaks a title that is too long for its column, behind a comma where
+// there is one.
+func titleLines(title string) []string {
+	var list []string
+	for len(title) > titleLong {
+		at := strings.LastIndex(title[:titleLong], ", ") + 1
+		if at == 0 {
+			at = strings.LastIndex(title[:titleLong], " ")
+		}
+		if at <= 0 {
+			break
+		}
+		list = append(list, title[:at])
+		title = strings.TrimLeft(title[at:], " ")
+	}
+	return append(list, title)
+}
+
+// panel draws a panel and returns its height. It begins at the last line of its
+// title; the others are above.
 func (c *canvas) panel(p Panel, x, y, wide float64) float64 {
-	c.text(x, y+16, start, textSize+1, bold, p.Title)
+	lines := titleLines(p.Title)
+	for i, line := range lines {
+		c.text(x, y+16-float64(len(lines)-1-i)*lineStep, start, textSize+1, bold, line)
+	}
 	most := 0.0
 	for _, b := range p.Bars {
 		most = max(most, b.High, b.Value)

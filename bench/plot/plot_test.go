@@ -96,6 +96,29 @@ func TestBars(t *testing.T) {
 	inside(t, list)
 }
 
+// A long title does not run into that of the next column.
+func TestBarsWithLongTitles(t *testing.T) {
+	long := "nothing new among 1,000 kept, 20 ms round trip"
+	list := parse(t, Bars("A title", "ms", []Panel{
+		{Title: long, Bars: []Bar{{Label: "a", Color: "#aa0000", Value: 10}}},
+		{Title: "short", Bars: []Bar{{Label: "a", Color: "#00bb00", Value: 10}}},
+	}))
+	if has(list, long) || !has(list, "nothing new among 1,000 kept,") || !has(list, "20 ms round trip") {
+		t.Errorf("the title is not broken behind its comma: %v", list)
+	}
+	if a, b := find(t, list, "#aa0000"), find(t, list, "#00bb00"); a.attr["y"] != b.attr["y"] {
+		t.Errorf("bars beside each other are at %v and %v", a.attr["y"], b.attr["y"])
+	}
+	inside(t, list)
+	for title, want := range map[string]int{
+		"": 1, "short": 1, strings.Repeat("word ", 20): 3, strings.Repeat("x", 100): 1, " " + strings.Repeat("x", 100): 1,
+	} {
+		if lines := titleLines(title); len(lines) != want {
+			t.Errorf("%q becomes %q", title, lines)
+		}
+	}
+}
+
 func TestLines(t *testing.T) {
 	list := parse(t, Lines("Growth", "messages", "ms", []Line{
 		{Name: "ours", Color: "#aa0000", Strong: true, Points: []Point{{100, 1, 1, 1}, {1000, 1, 0.5, 2}, {10_000, 1, 1, 1}}},
