@@ -102,6 +102,18 @@ func TestPowerCutsFindLyingDisks(t *testing.T) {
 	}
 }
 
+// A report of power cuts alone is not called that of everything.
+func TestTitle(t *testing.T) {
+	for only, want := range map[string]string{
+		"": "# Torture\n", "power": "# Power cuts\n", "power cut, pow": "# Power cuts\n", "power,kill": "# Torture\n", "power,": "# Torture\n",
+	} {
+		r := &report{options: options{only: only}, counts: map[string]int{}}
+		if text := r.markdown(); !strings.HasPrefix(text, want) {
+			t.Errorf("-only %q: %.20q, want %q", only, text, want)
+		}
+	}
+}
+
 // A program under another clock has the jumps of that, and its own status.
 func TestClock(t *testing.T) {
 	if !hasClock {

@@ -98,6 +98,9 @@ func (r *report) isBroken() bool {
 // calm is what goes on when nothing is made to go wrong.
 const calm = "calm"
 
+// powerCutName names the trouble that can have a report of its own.
+const powerCutName = "power cut"
+
 // Names of troubles in which system calls fail.
 const (
 	failingName    = "failing "
@@ -174,13 +177,23 @@ func (o *options) command() string {
 	return text
 }
 
+// title says what kind of a run it was.
+func (o *options) title() string {
+	for word := range strings.SplitSeq(o.only, ",") {
+		if word = strings.TrimSpace(word); word == "" || !strings.HasPrefix(powerCutName, word) {
+			return "Torture"
+		}
+	}
+	return "Power cuts"
+}
+
 // markdown is the report as a text.
 func (r *report) markdown() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	p("# Torture\n")
+	p("# %s\n", r.title())
 	p("    %s\n", r.command())
 	p("%s/%s, %d processors, %s; %s in all.\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
 		time.Since(r.began).Round(time.Second))

@@ -45,7 +45,7 @@ func (t *torture) troubles() []trouble {
 		list = append(list, trouble{"full disk", 2, t.fullDisk})
 	}
 	if t.disk.image != "" && t.disk.shared != "" {
-		list = append(list, trouble{"power cut", 3, t.powerCut})
+		list = append(list, trouble{powerCutName, 3, t.powerCut})
 	}
 	if hasClock {
 		list = append(list, trouble{"clock jumps", 2, t.clockJumps})
