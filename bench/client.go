@@ -49,7 +49,7 @@ func dial(ctx context.Context, address string, useTLS bool) (*client, error) {
 	c := &client{conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 	if _, err := c.status(); err != nil {
 		_ = conn.Close()
-		return nil, err
+		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	return c, nil
 }
@@ -92,11 +92,24 @@ func (c *client) send(text string) error {
 	return err
 }
 
+// command sends a command and reads the first line of its answer. An error names
+// the command, since it may become a reason below a table.
 func (c *client) command(text string) (string, error) {
-	if err := c.send(text + "\r\n"); err != nil {
-		return "", err
+	verb, _, _ := strings.Cut(text, " ")
+	return c.ask(verb, text)
+}
+
+// ask is command with another name in its error.
+func (c *client) ask(name, text string) (string, error) {
+	err := c.send(text + "\r\n")
+	line := ""
+	if err == nil {
+		line, err = c.status()
 	}
-	return c.status()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return line, nil
 }
 
 // text reads a multi-line text and returns how many octets and lines it had.
@@ -143,6 +156,11 @@ func (c *client) quit() error {
 // retrieve gets messages 1 to n with a number of commands ahead, deleting each
 // when asked, and returns how many came before the time was over.
 func (c *client) retrieve(n, ahead int, remove bool, until time.Time) (got int, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("RETR of message %d of %d: %w", got+1, n, err)
+		}
+	}()
 	sent := 0
 	for ; got < sent || sent < n && time.Now().Before(until); got++ {
 		var b strings.Builder
@@ -186,7 +204,7 @@ func (c *client) poll(want int) error {
 		}
 		_, lines, err := c.text()
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", command, err)
 		}
 		if lines != want {
 			return fmt.Errorf("%s has %d rows, want %d", command, lines, want)
@@ -206,22 +224,15 @@ func (c *client) deliver(user int, stuffed string) error {
 	if _, err := c.command("DATA"); err != nil {
 		return err
 	}
-	_, err := c.command(stuffed + ".")
+	_, err := c.ask("the message after DATA", stuffed+".")
 	return err
 }
 
 // lhlo greets an LMTP server.
 func (c *client) lhlo() error {
-	if err := c.send("LHLO bench\r\n"); err != nil {
-		return err
+	line, err := c.command("LHLO bench")
+	for err == nil && len(line) >= 4 && line[3] == '-' {
+		line, err = c.status()
 	}
-	for {
-		line, err := c.status()
-		if err != nil {
-			return err
-		}
-		if len(line) < 4 || line[3] != '-' {
-			return nil
-		}
-	}
+	return err
 }

@@ -172,7 +172,7 @@ func (b *collectBench) collect(ctx context.Context, c collection, p collectProgr
 		return found, err
 	}
 	if err := warm(ctx, in, c.messages); err != nil {
-		return found, err
+		return found, fmt.Errorf("a session before the collection: %w", err)
 	}
 	address := in.pop3
 	if c.trip > 0 {

@@ -176,7 +176,7 @@ func (i *idlers) open(n int, rest time.Duration) (map[string]float64, error) {
 	err := inParallel(n-from, 4, func(k int) error {
 		c, err := signIn(i.trial.ctx, i.in, from+k, i.useTLS)
 		if err != nil {
-			return err
+			return fmt.Errorf("signing in session %s of %s: %w", count(from+k+1), count(n), err)
 		}
 		i.clients[from+k] = c
 		_, err = c.command("STAT")
