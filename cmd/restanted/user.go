@@ -23,7 +23,7 @@ type userCommands struct {
 	Disable userDisable `cmd:"" help:"Bar a user from signing in; mail is still taken in."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled user sign in again."`
 	APOP    userAPOP    `cmd:"" name:"apop" help:"Give a user a password for APOP, or take it away."`
-	Quota   userQuota   `cmd:"" help:"Change what a user may hold."`
+	Quota   userQuota   `cmd:"" help:"Show or change what a user may hold."`
 	Retain  userRetain  `cmd:"" name:"retention" help:"Change how long a user's mail may stay."`
 	Remove  userRemove  `cmd:"" help:"Remove a user; the mail stays on the disk."`
 }
@@ -218,8 +218,8 @@ type userName struct {
 	Name string `arg:"" help:"The user."`
 }
 
-func (u *userName) do(ctx context.Context, c *console, op string, quota maildrop.Quota, result any) error {
-	return c.said(u.call(ctx, c, op, daemon.UserArgs{Name: u.Name, Quota: quota}, result), u.Name)
+func (u *userName) do(ctx context.Context, c *console, op string, result any) error {
+	return c.said(u.call(ctx, c, op, daemon.UserArgs{Name: u.Name}, result), u.Name)
 }
 
 type userDisable struct{ userName }
@@ -229,7 +229,7 @@ func (userDisable) Help() string { return "Example: restanted user disable ana -
 
 // Run disables a user.
 func (u *userDisable) Run(ctx context.Context, c *console) error {
-	if err := u.do(ctx, c, daemon.OpUserDisable, maildrop.Quota{}, nil); err != nil {
+	if err := u.do(ctx, c, daemon.OpUserDisable, nil); err != nil {
 		return err
 	}
 	c.say("%s can no longer sign in; mail is still taken in.", u.Name)
@@ -243,7 +243,7 @@ func (userEnable) Help() string { return "Example: restanted user enable ana --d
 
 // Run enables a user.
 func (u *userEnable) Run(ctx context.Context, c *console) error {
-	if err := u.do(ctx, c, daemon.OpUserEnable, maildrop.Quota{}, nil); err != nil {
+	if err := u.do(ctx, c, daemon.OpUserEnable, nil); err != nil {
 		return err
 	}
 	c.say("%s can sign in again.", u.Name)
@@ -252,20 +252,41 @@ func (u *userEnable) Run(ctx context.Context, c *console) error {
 
 type userQuota struct {
 	userName
-	quotaFlags
+	Quota         *config.Size `placeholder:"SIZE" help:"The most that the user may hold, such as 500MB; 0 for no limit of its own."`
+	QuotaMessages *int         `placeholder:"N" help:"The most messages that the user may hold; 0 for no limit of its own."`
 }
 
 // Help is shown below the flags.
 func (userQuota) Help() string {
-	return "Example: restanted user quota ana --quota 500MB --data ~/mail"
+	return `A limit that is not named stays as it is. Without any, the command shows what the user may hold and holds,
+and changes nothing.
+
+Example: restanted user quota ana --quota 500MB --data ~/mail`
 }
 
-// Run changes a quota.
+// Run changes a quota, or shows it.
 func (u *userQuota) Run(ctx context.Context, c *console) error {
-	if err := u.do(ctx, c, daemon.OpUserQuota, u.quota(), nil); err != nil {
+	args := daemon.QuotaArgs{Name: u.Name, Messages: u.QuotaMessages, Octets: (*int64)(u.Quota)}
+	var info daemon.UserInfo
+	if err := c.said(u.call(ctx, c, daemon.OpUserQuota, args, &info), u.Name); err != nil {
 		return err
 	}
-	c.say("The quota of %s has been changed.", u.Name)
+	if args.Messages != nil || args.Octets != nil {
+		c.say("The quota of %s has been changed.", info.Name)
+	}
+	if info.Quota.Messages > 0 {
+		c.say("messages  %d, limit %d", info.Messages, info.Quota.Messages)
+	} else {
+		c.say("messages  %d, no limit of its own", info.Messages)
+	}
+	if info.Quota.Octets > 0 {
+		c.say("octets    %d, limit %d", info.Octets, info.Quota.Octets)
+	} else {
+		c.say("octets    %d, no limit of its own", info.Octets)
+	}
+	if info.Problem != "" {
+		c.warn("the mail of %s cannot be read: %s", info.Name, info.Problem)
+	}
 	return nil
 }
 
@@ -277,7 +298,7 @@ func (userRemove) Help() string { return "Example: restanted user remove ana --d
 // Run removes a user.
 func (u *userRemove) Run(ctx context.Context, c *console) error {
 	var info daemon.UserInfo
-	if err := u.do(ctx, c, daemon.OpUserRemove, maildrop.Quota{}, &info); err != nil {
+	if err := u.do(ctx, c, daemon.OpUserRemove, &info); err != nil {
 		return err
 	}
 	c.say("User %s has been removed.", info.Name)

@@ -90,6 +90,13 @@ func (a *UserArgs) hashes(had directory.Hashes) directory.Hashes {
 	return had
 }
 
+// QuotaArgs name a user and what its maildrop may hold; a limit that is nil stays.
+type QuotaArgs struct {
+	Name     string `json:"name"`
+	Messages *int   `json:"messages,omitempty"`
+	Octets   *int64 `json:"octets,omitempty"`
+}
+
 // PasswordChanged says what went with a password.
 type PasswordChanged struct {
 	// APOP is true when the user had a secret for APOP, which is gone.
@@ -164,8 +171,17 @@ func (o *Office) userOperations(m control.Mux) {
 	control.Handle(m, OpUserEnable, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
 		return Nothing{}, refusal(o.directory.SetDisabled(ctx, a.Name, false))
 	})
-	control.Handle(m, OpUserQuota, func(ctx context.Context, a UserArgs, _ io.Reader) (Nothing, error) {
-		return Nothing{}, refusal(o.directory.SetQuota(ctx, a.Name, a.Quota))
+	control.Handle(m, OpUserQuota, func(ctx context.Context, a QuotaArgs, _ io.Reader) (UserInfo, error) {
+		if a.Messages != nil || a.Octets != nil {
+			if err := o.directory.SetQuota(ctx, a.Name, a.Messages, a.Octets); err != nil {
+				return UserInfo{}, refusal(err)
+			}
+		}
+		u, err := o.directory.Get(ctx, a.Name)
+		if err != nil {
+			return UserInfo{}, refusal(err)
+		}
+		return o.info(ctx, u), nil
 	})
 	control.Handle(m, OpUserRemove, func(ctx context.Context, a UserArgs, _ io.Reader) (UserInfo, error) {
 		unlock, err := o.lockViews(ctx)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"restante.example/internal/config"
-	"restante.example/maildrop"
 )
 
 // A user is warned at 90% of the quota, and again only after 80%.
@@ -39,7 +38,7 @@ func TestQuotaWarning(t *testing.T) {
 		}
 		d.onDisk(there - n)
 	}
-	d.call(OpUserQuota, UserArgs{Name: "ana", Quota: maildrop.Quota{Messages: 10}}, nil)
+	d.call(OpUserQuota, QuotaArgs{Name: "ana", Messages: new(10)}, nil)
 	d.deliver(9)
 	sweep(true, 9) // not unless it is wanted
 	next := *d.server.config.Load()

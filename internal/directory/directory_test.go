@@ -160,7 +160,7 @@ func TestCommandsOnNobody(t *testing.T) {
 	for name, err := range map[string]error{
 		"passwd":  d.SetPassword(ctx, "nobody", "p", Hashes{}),
 		"disable": d.SetDisabled(ctx, "nobody", true),
-		"quota":   d.SetQuota(ctx, "nobody", maildrop.Quota{}),
+		"quota":   d.SetQuota(ctx, "nobody", new(0), nil),
 		"limits":  d.SetLimits(ctx, "nobody", 1, 0),
 		"remove":  func() error { _, err := d.Remove(ctx, "nobody"); return err }(),
 		"get":     func() error { _, err := d.Get(ctx, "nobody"); return err }(),
@@ -219,7 +219,7 @@ func TestOnChange(t *testing.T) {
 		{func() error { return d.SetDisabled(ctx, "u1", true) }, 2},
 		{func() error { return d.SetDisabled(ctx, "u1", true) }, 2},
 		{func() error { return d.SetDisabled(ctx, "u1", false) }, 2},
-		{func() error { return d.SetQuota(ctx, "u1", maildrop.Quota{Messages: 1}) }, 2},
+		{func() error { return d.SetQuota(ctx, "u1", new(1), nil) }, 2},
 		{func() error { return d.SetLimits(ctx, "u1", 1, time.Minute) }, 2},
 		{func() error { _, err := d.Remove(ctx, "u1"); return err }, 3},
 	} {
@@ -350,7 +350,7 @@ func TestFailedCommit(t *testing.T) {
 	if u, err := d.Get(ctx, "u1"); err != nil || u.Generation != 1 || !u.Enabled {
 		t.Errorf("%+v, %v", u, err)
 	}
-	must(t, d.SetQuota(ctx, "u1", maildrop.Quota{Messages: 7}))
+	must(t, d.SetQuota(ctx, "u1", new(7), new(int64(0))))
 	if u, err := d.Get(ctx, "u1"); err != nil || u.Quota.Messages != 7 {
 		t.Errorf("%+v, %v", u, err)
 	}

@@ -331,7 +331,7 @@ func BenchmarkChangeAmongMany(b *testing.B) {
 	must(b, d.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
 		INSERT INTO users (id, name, hash, created) SELECT 'id' || i, 'u' || i || '@example.org', 'x', 0 FROM n`))
 	for b.Loop() {
-		must(b, d.SetQuota(ctx, "u5000@example.org", maildrop.Quota{Messages: 1}))
+		must(b, d.SetQuota(ctx, "u5000@example.org", new(1), nil))
 	}
 }
 

@@ -265,14 +265,15 @@ func removeTarget(ctx context.Context, tx *sql.Tx, name string) error {
 	return err
 }
 
-// SetQuota changes what a user's maildrop may hold; 0 is no limit.
-func (d *Directory) SetQuota(ctx context.Context, name string, quota maildrop.Quota) error {
-	if quota.Messages < 0 || quota.Octets < 0 {
+// SetQuota changes what a user's maildrop may hold; 0 is no limit, and nil leaves
+// the limit as it is.
+func (d *Directory) SetQuota(ctx context.Context, name string, messages *int, octets *int64) error {
+	if messages != nil && *messages < 0 || octets != nil && *octets < 0 {
 		return errors.New("a quota is negative; 0 stands for none")
 	}
 	return d.changeUser(ctx, name, func(ctx context.Context, tx *sql.Tx, u *record) error {
-		_, err := tx.ExecContext(ctx, "UPDATE users SET quota_messages = ?, quota_octets = ? WHERE id = ?",
-			quota.Messages, quota.Octets, u.ID)
+		_, err := tx.ExecContext(ctx, "UPDATE users SET quota_messages = coalesce(?, quota_messages), quota_octets = coalesce(?, quota_octets) WHERE id = ?",
+			messages, octets, u.ID)
 		return err
 	})
 }
