@@ -149,8 +149,8 @@ type Target struct {
 
 // Quota limits what a maildrop may hold; 0 means no limit.
 type Quota struct {
-	Messages int
-	Octets   int64
+	Messages int   `json:"messages"`
+	Octets   int64 `json:"octets"`
 }
 
 // Delivery takes one message in. It is used by one goroutine.
