@@ -50,6 +50,27 @@ func (p *place) load(c *console, flags config.Flags) (*config.Config, error) {
 	return conf, nil
 }
 
+// settings reads the configuration for a command that a running server can be
+// asked for. Where it is wrong, that is returned, and beside it what can be read of
+// it if that says where the server is: a server runs on while its file is wrong,
+// and must not be out of reach then.
+func (p *place) settings(c *console) (*config.Config, error) {
+	conf, wrong := p.load(c, config.Flags{})
+	if wrong == nil {
+		return conf, nil
+	}
+	conf = config.Partly(p.file(), config.Flags{Data: p.Data}, c.getenv)
+	if conf == nil {
+		return nil, c.fail(exitConfig, "%v\na server that runs can be asked all the same: name its data directory with --data, without --config", wrong)
+	}
+	return conf, wrong
+}
+
+// askedAllTheSame says that a wrong configuration did not keep a command from the server.
+func (c *console) askedAllTheSame(wrong error, data string) {
+	c.warn("restanted: %v\nthe server that runs on %s is asked all the same; it keeps to the configuration that it has", wrong, data)
+}
+
 // quietLog is what a command logs when no server runs: only what went wrong.
 func quietLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -62,11 +83,14 @@ const patience = 30 * time.Second
 // reach runs work with the server of the place, or with its files when none
 // runs. A process of root becomes the owner of the files before.
 func (p *place) reach(ctx context.Context, c *console, work func(control.Caller, *config.Config) error) error {
-	conf, err := p.load(c, config.Flags{})
-	if err != nil {
-		return err
+	conf, wrong := p.settings(c)
+	if conf == nil {
+		return wrong
 	}
 	if _, err := os.Stat(conf.Data); errors.Is(err, fs.ErrNotExist) {
+		if wrong != nil {
+			return wrong
+		}
 		return c.fail(exitFailed, "there is no data directory %s; name another one with --data, or make it by adding a user", conf.Data)
 	}
 	if err := daemon.BecomeOwner(conf.Data); err != nil {
@@ -75,6 +99,9 @@ func (p *place) reach(ctx context.Context, c *console, work func(control.Caller,
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	caller, closer, err := control.Reach(wait, conf.Data, func() (control.Caller, io.Closer, error) {
+		if wrong != nil {
+			return nil, nil, wrong // the files are not worked on by half a configuration
+		}
 		office, err := daemon.OpenOffice(ctx, conf, quietLog(c.err))
 		if err != nil {
 			return nil, nil, err
@@ -89,14 +116,20 @@ func (p *place) reach(ctx context.Context, c *console, work func(control.Caller,
 	case err != nil:
 		return err
 	}
+	if wrong != nil {
+		c.askedAllTheSame(wrong, conf.Data)
+	}
 	return errors.Join(work(caller, conf), closer.Close())
 }
 
 // make makes the data directory if there is none.
 func (p *place) make(c *console) error {
-	conf, err := p.load(c, config.Flags{})
-	if err != nil {
-		return err
+	conf, wrong := p.settings(c)
+	switch {
+	case conf == nil:
+		return wrong
+	case wrong != nil:
+		return nil // a server runs on it, or reach says what is wrong
 	}
 	return daemon.MakeData(conf.Data)
 }

@@ -11,9 +11,11 @@ var spanish = texts.Table{
 	"":                                    "",
 	"restanted: %v; see restanted --help": "restanted: %v; vea restanted --help",
 	"the configuration cannot be used:":   "la configuración no se puede usar:",
-	"the configuration cannot be read: %v; name a file that is there with --config": "no se puede leer la configuración: %v; indique con --config un archivo que exista",
-	"another command works on %s and does not come to its end; try again later":     "otra orden trabaja en %s y no termina; inténtelo más tarde",
-	"%v; run the command as the owner of %s, or as root":                            "%v; ejecute la orden como propietario de %s, o como root",
+	"the configuration cannot be read: %v; name a file that is there with --config":                              "no se puede leer la configuración: %v; indique con --config un archivo que exista",
+	"%v\na server that runs can be asked all the same: name its data directory with --data, without --config":    "%v\nse puede preguntar igualmente a un servidor en marcha: indique su directorio de datos con --data, sin --config",
+	"restanted: %v\nthe server that runs on %s is asked all the same; it keeps to the configuration that it has": "restanted: %v\nse pregunta igualmente al servidor que trabaja en %s; sigue con la configuración que tiene",
+	"another command works on %s and does not come to its end; try again later":                                  "otra orden trabaja en %s y no termina; inténtelo más tarde",
+	"%v; run the command as the owner of %s, or as root":                                                         "%v; ejecute la orden como propietario de %s, o como root",
 
 	"there is no data directory %s; name another one with --data, or make it by adding a user": "no existe el directorio de datos %s; indique otro con --data, o créelo añadiendo un usuario",
 

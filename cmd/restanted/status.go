@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"restante.example/internal/config"
 	"restante.example/internal/control"
 	"restante.example/internal/daemon"
 )
@@ -52,14 +51,19 @@ func (s *statusCommand) Run(ctx context.Context, c *console) error {
 
 // server asks the running server, which must be there.
 func (p *place) server(ctx context.Context, c *console, op string, args, result any) error {
-	conf, err := p.load(c, config.Flags{})
-	if err != nil {
-		return err
+	conf, wrong := p.settings(c)
+	if conf == nil {
+		return wrong
 	}
 	// Nothing is touched but the socket, so root need not become anybody.
-	err = control.NewClient(conf.Data).Call(ctx, op, args, nil, result)
-	if err == control.ErrNoServer {
+	err := control.NewClient(conf.Data).Call(ctx, op, args, nil, result)
+	switch {
+	case err == control.ErrNoServer && wrong != nil:
+		return wrong
+	case err == control.ErrNoServer:
 		return c.fail(exitFailed, "no server runs on %s; start one with: restanted serve --data %s", conf.Data, conf.Data)
+	case err == nil && wrong != nil:
+		c.askedAllTheSame(wrong, conf.Data)
 	}
 	return err
 }

@@ -146,6 +146,33 @@ func TestNoTOML(t *testing.T) {
 	}
 }
 
+// What is wrong with a file does not hide where the data is, and nothing is
+// guessed where it does not say so.
+func TestPartly(t *testing.T) {
+	for _, c := range []struct{ text, flag, want string }{
+		{"data = \"d\"\nexpire = \"soon\"\nnonsense = 1\n[limits]\nper_user = -1", "", "d"},
+		{"nonsense = 1\ndata = \"/d\"", "/flag", "/flag"},
+		{"data = 5", "/flag", "/flag"},
+		{"data = \"/d", "/flag", "/flag"},
+		{"data = \"/d", "", ""},
+		{"dataa = \"/d\"", "", ""},
+		{"data = 5", "", ""},
+	} {
+		name := write(t, c.text)
+		want := c.want
+		if want != "" && !filepath.IsAbs(want) {
+			want = filepath.Join(filepath.Dir(name), want)
+		}
+		switch got := Partly(name, Flags{Data: c.flag}, noEnv); {
+		case got == nil && want != "", got != nil && got.Data != want:
+			t.Errorf("%q with %q: %+v", c.text, c.flag, got)
+		}
+	}
+	if got := Partly("/does/not/exist", Flags{Data: "/d"}, noEnv); got != nil {
+		t.Errorf("no file: %+v", got)
+	}
+}
+
 func TestMaildirTemplate(t *testing.T) {
 	for template, ok := range map[string]bool{
 		"/srv/{domain}/{local}": true, "/home/{user}/Maildir": true, "{user}/Maildir": false, "/srv/mail": false,

@@ -58,8 +58,34 @@ type Flags struct {
 // checks the whole. File may be empty: then there are defaults and flags alone.
 // The error is of type Problems, or says why the file cannot be read.
 func Load(file string, flags Flags, getenv func(string) string) (*Config, error) {
-	c := Default()
-	l := &loader{config: c, lines: make(map[string]int)}
+	l, err := read(file, flags)
+	if err != nil {
+		return nil, err
+	}
+	l.complete(getenv)
+	l.check()
+	if len(l.problems) > 0 {
+		slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+		return nil, l.problems
+	}
+	return l.config, nil
+}
+
+// Partly returns what can be read of a configuration that has mistakes. It is nil
+// where the file and the flags do not say the data directory: the default may be
+// that of somebody else.
+func Partly(file string, flags Flags, getenv func(string) string) *Config {
+	l, err := read(file, flags)
+	if err != nil || l.config.Data == "" {
+		return nil
+	}
+	l.complete(getenv)
+	return l.config
+}
+
+// read reads a file and puts the flags over it.
+func read(file string, flags Flags) (*loader, error) {
+	l := &loader{config: Default(), lines: make(map[string]int)}
 	if file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -68,18 +94,12 @@ func Load(file string, flags Flags, getenv func(string) string) (*Config, error)
 		if l.file, err = filepath.Abs(file); err != nil {
 			return nil, err
 		}
-		c.File = l.file
+		l.config.File = l.file
 		l.decode(text)
 	}
 	l.listenersSaid(flags)
 	l.override(flags)
-	l.complete(getenv)
-	l.check()
-	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-		return nil, l.problems
-	}
-	return c, nil
+	return l, nil
 }
 
 type loader struct {
