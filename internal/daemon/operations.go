@@ -6,12 +6,14 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
 	"restante.example/internal/control"
 	"restante.example/internal/directory"
 	"restante.example/internal/intake"
+	"restante.example/internal/lmtp"
 	"restante.example/maildrop"
 	"restante.example/sasl"
 )
@@ -297,13 +299,25 @@ func (o *Office) deliver(ctx context.Context, a DeliverArgs, body io.Reader) ([]
 		}
 		return list
 	}
-	t, err := o.intake.Load().Begin(intake.Envelope{Sender: a.Sender, Origin: a.Origin})
+	sender := a.Sender
+	if sender != "" {
+		var err error
+		if sender, err = lmtp.ParseSender(sender); err != nil {
+			return all(&intake.Error{Class: intake.BadAddress, Err: fmt.Errorf("sender: %w", err)}), nil
+		}
+	}
+	t, err := o.intake.Load().Begin(intake.Envelope{Sender: sender, Origin: a.Origin})
 	if err != nil {
 		return all(err), nil
 	}
 	var list []Delivered
 	for _, r := range a.Recipients {
-		if err := t.AddRecipient(ctx, r); err != nil {
+		address, err := lmtp.ParseAddress(r, true)
+		if err != nil {
+			list = append(list, refused(r, &intake.Error{Class: intake.BadAddress, Recipient: r, Err: err}))
+			continue
+		}
+		if err := t.AddRecipient(ctx, address); err != nil {
 			list = append(list, refused(r, err))
 		}
 	}

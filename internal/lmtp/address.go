@@ -51,14 +51,14 @@ func cutPath(arg, keyword string) (path, rest string, err error) {
 	return "", "", errSyntax
 }
 
-// parseAddress checks a path that is not empty and returns its address as one
+// ParseAddress checks a path that is not empty and returns its address as one
 // text that stands for it: without a source route, which RFC 5321 appendix C
 // wants accepted and ignored, and with a local part that is quoted where it
 // must be and nowhere else (RFC 5321 section 4.1.2: "a"@x and a@x are the same).
 //
 // A local part without a domain is an address too: postmaster (RFC 5321 section
 // 4.5.1), and users that have no domain here.
-func parseAddress(path string, smtputf8 bool) (string, error) {
+func ParseAddress(path string, smtputf8 bool) (string, error) {
 	if len(path) > maxAddress {
 		return "", errSyntax
 	}
@@ -99,6 +99,21 @@ func checkCharacters(s string, smtputf8 bool) error {
 		return errSyntax
 	}
 	return nil
+}
+
+// ParseSender is ParseAddress for a sender that a mail server hands over on a
+// command line, where some (Postfix without flags=q) leave out the quotes of the
+// local part.
+func ParseSender(sender string) (string, error) {
+	address, err := ParseAddress(sender, true)
+	if err == nil {
+		return address, nil
+	}
+	at := strings.LastIndexByte(sender, '@')
+	if at < 1 || len(sender) > maxAddress || checkCharacters(sender, true) != nil || !validDomain(sender[at+1:]) {
+		return "", err
+	}
+	return quoteLocal(sender[:at]) + sender[at:], nil
 }
 
 func validRoute(route string) bool {

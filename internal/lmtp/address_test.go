@@ -35,7 +35,7 @@ func TestParseAddress(t *testing.T) {
 		"@a,@b,@[192.0.2.1]:ana@x.org": "ana@x.org",
 		long:                           long,
 	} {
-		got, err := parseAddress(in, false)
+		got, err := ParseAddress(in, false)
 		if err != nil || got != want {
 			t.Errorf("%s: got %s, %v, want %s", in, got, err, want)
 		}
@@ -46,7 +46,29 @@ func TestParseAddress(t *testing.T) {
 		"<a@b>", "a@b>", "a,b@c", "a@b,c", "a:b@c", "a;b@c", "(a)b@c", "a\x00@b", "a\r\n@b", "a\t@b", "\"a\tb\"@c", "a\x7f@b",
 		strings.Repeat("x", 600), "a@" + strings.Repeat("x", 256),
 	} {
-		if got, err := parseAddress(in, true); !errors.Is(err, errSyntax) {
+		if got, err := ParseAddress(in, true); !errors.Is(err, errSyntax) {
+			t.Errorf("%q: got %q, %v", in, got, err)
+		}
+	}
+}
+
+// Postfix hands a sender to a pipe without the quotes.
+func TestParseSender(t *testing.T) {
+	for in, want := range map[string]string{
+		"ana@example.org":       "ana@example.org",
+		`"a b"@example.org`:     `"a b"@example.org`,
+		"a b@example.org":       `"a b"@example.org`,
+		`a"b>\@example.org`:     `"a\"b>\\"@example.org`,
+		"a@b@example.org":       `"a@b"@example.org`,
+		"josé maría@пример.org": `"josé maría"@пример.org`,
+	} {
+		if got, err := ParseSender(in); err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "bad sender>", "a b", "@", "@b", "a b@", "a b@c>", "a b@c d", "a\r\nb@c", "a b\x00@c",
+		"a \xff@c", "a " + strings.Repeat("x", 600) + "@c"} {
+		if got, err := ParseSender(in); !errors.Is(err, errSyntax) {
 			t.Errorf("%q: got %q, %v", in, got, err)
 		}
 	}
@@ -54,15 +76,15 @@ func TestParseAddress(t *testing.T) {
 
 func TestParseAddressBeyondASCII(t *testing.T) {
 	for _, in := range []string{"josé@example.org", "ana@пример.example", "用户@例子.广告", `"a é"@b`} {
-		if _, err := parseAddress(in, false); !errors.Is(err, errNeedsUTF8) {
+		if _, err := ParseAddress(in, false); !errors.Is(err, errNeedsUTF8) {
 			t.Errorf("%s without SMTPUTF8: %v", in, err)
 		}
-		if got, err := parseAddress(in, true); err != nil || got != in {
+		if got, err := ParseAddress(in, true); err != nil || got != in {
 			t.Errorf("%s: got %s, %v", in, got, err)
 		}
 	}
 	for _, in := range []string{"a\xff@b", "a\u0085@b", "\"a\\é\"@b", "a@[é]"} {
-		if got, err := parseAddress(in, true); !errors.Is(err, errSyntax) {
+		if got, err := ParseAddress(in, true); !errors.Is(err, errSyntax) {
 			t.Errorf("%q: got %q, %v", in, got, err)
 		}
 	}
@@ -78,11 +100,11 @@ func FuzzAddress(f *testing.F) {
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, path string, smtputf8 bool) {
-		got, err := parseAddress(path, smtputf8)
+		got, err := ParseAddress(path, smtputf8)
 		if err != nil {
 			return
 		}
-		if again, err := parseAddress(got, smtputf8); err != nil || again != got {
+		if again, err := ParseAddress(got, smtputf8); err != nil || again != got {
 			t.Fatalf("%q became %q, and that %q, %v", path, got, again, err)
 		}
 		if p, rest, err := cutPath("TO:<"+got+"> X=Y", "TO:"); err != nil || p != got || rest != "X=Y" {

@@ -32,7 +32,7 @@ func (s *session) mail(arg string) {
 	}
 	var sender string
 	if path != "" {
-		sender, err = parseAddress(path, params.utf8)
+		sender, err = ParseAddress(path, params.utf8)
 		if err != nil {
 			s.badAddress(err, "5.1.7")
 			return
@@ -68,7 +68,7 @@ func (s *session) rcpt(arg string) {
 		s.badParam(errUnknownParam)
 		return
 	}
-	address, err := parseAddress(path, s.utf8)
+	address, err := ParseAddress(path, s.utf8)
 	if err != nil {
 		s.badAddress(err, "5.1.3")
 		return
