@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"restante.example/internal/cert"
 	"restante.example/internal/config"
 	"restante.example/internal/daemon"
 )
@@ -44,6 +45,13 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	conf, err := s.load(c, config.Flags{POP3: s.POP3, POP3S: s.POP3S, LMTP: s.LMTP, TLSCert: s.TLSCert, TLSKey: s.TLSKey})
 	if err != nil {
 		return err
+	}
+	// The server reads them itself; here it is told which settings they come from.
+	for _, files := range conf.AllCertificates() {
+		if _, err := cert.Load(files.CertFile, files.KeyFile, quietLog(c.err)); err != nil {
+			return c.fail(exitConfig, "the certificate cannot be used: %v; cert_file (--tls-cert) is %s and key_file (--tls-key) is %s",
+				err, files.CertFile, files.KeyFile)
+		}
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)

@@ -115,6 +115,7 @@ var spanish = texts.Table{
 		"--insecure-serve-as-root serves as root all the same.": "restanted no trabaja como root, que es o sería propietario de %[1]s. Déselo a un usuario propio, en el que el servidor se convierte:\n" +
 		"  useradd --system --home-dir %[1]s restante\n  mkdir -p %[1]s && chown -R restante: %[1]s && chmod 700 %[1]s\n" +
 		"--insecure-serve-as-root lo hace como root pese a todo.",
+	"the certificate cannot be used: %v; cert_file (--tls-cert) is %s and key_file (--tls-key) is %s":   "el certificado no se puede usar: %v; cert_file (--tls-cert) es %s y key_file (--tls-key) es %s",
 	"no server runs on %s; start one with: restanted serve --data %s":                                   "ningún servidor trabaja en %s; inicie uno con: restanted serve --data %s",
 	"restanted %s, process %s, up for %s":                                                               "restanted %s, proceso %s, en marcha desde hace %s",
 	"data directory %s, certificate SHA-256 %s":                                                         "directorio de datos %s, certificado SHA-256 %s",
