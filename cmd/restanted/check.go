@@ -51,7 +51,7 @@ func (k *checkCommand) Run(ctx context.Context, c *console) error {
 		check.users(ctx, &k.place)
 	}
 	if check.problems > 0 {
-		return c.fail(exitConfig, "%d problems were found", check.problems)
+		return c.fail(exitConfig, "problems found: %d", check.problems)
 	}
 	c.say("Nothing is wrong with the configuration.")
 	return nil
@@ -158,7 +158,7 @@ func (k *checker) trees() {
 	}
 	found := 0
 	k.walk("/", strings.Split(strings.Trim(filepath.Clean(k.conf.Maildir), "/"), "/"), &found)
-	k.say("%d Maildirs were found under %s.", found, k.conf.Maildir)
+	k.say("Maildirs found under %s: %d", k.conf.Maildir, found)
 }
 
 // walk goes down the parts of the template.
@@ -235,7 +235,7 @@ func (k *checker) users(ctx context.Context, p *place) {
 				k.problem("the mail of %s cannot be read: %s", u.Name, u.Problem)
 			}
 		}
-		k.say("%d users.", len(list))
+		k.say("Users: %d", len(list))
 		k.mechanisms(list)
 		k.shadowed(list)
 		return nil

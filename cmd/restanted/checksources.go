@@ -43,7 +43,7 @@ func (k *checker) passwdFile(path string) {
 		k.problem("the passwd-file cannot be used: %v", err)
 		return
 	}
-	k.say("The passwd-file %s has %d users.", path, len(file.Users))
+	k.say("Users in the passwd-file %s: %d", path, len(file.Users))
 	if info.Mode().Perm()&0o007 != 0 {
 		k.problem("everybody on this machine may read the passwords in %s; chmod o-rwx %s mends it", path, path)
 	}
@@ -93,7 +93,7 @@ func (k *checker) shadowed(users []daemon.UserInfo) {
 		}
 	}
 	if len(left) > 0 {
-		k.problem("%d users, such as %s, came from a source that the configuration names no more: they cannot sign in, and mail for them is kept",
+		k.problem("users from a source that the configuration names no more: %d, such as %s; none of them can sign in, and their mail is kept",
 			len(left), left[0])
 	}
 	if u.PasswdFile == "" {

@@ -94,7 +94,7 @@ func (k *collector) collect(user, password string, letters []*letter) error {
 	}
 	for i, l := range letters {
 		if i == shownLetters {
-			k.say("   ... and so on: %d more are retrieved without being shown", len(letters)-i)
+			k.say("   ... and so on; retrieved without being shown: %d", len(letters)-i)
 		}
 		k.quiet = i >= shownLetters
 		if err := k.retrieve(i+1, l); err != nil {
@@ -162,7 +162,7 @@ func (k *collector) multi(command string) error {
 // rest says how much was not shown, and shows the end.
 func (k *collector) rest(view *excerpt) {
 	if view.lines > shownRows && !k.quiet {
-		k.say("   ... (%d more lines)", view.lines-shownRows)
+		k.say("   ... (more lines: %d)", view.lines-shownRows)
 	}
 	k.shown("S", ".")
 }

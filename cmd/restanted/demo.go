@@ -108,14 +108,14 @@ func (d *demoCommand) show(ctx context.Context, c *console, server *daemon.Serve
 	if err := deliverLetters(ctx, ready.LMTP, user.Name, letters); err != nil {
 		return fmt.Errorf("LMTP %s: %w", ready.LMTP, err)
 	}
-	c.say("%d letters have been delivered by LMTP. Each is safe on the disk.", len(letters))
+	c.say("Letters delivered by LMTP: %d. Each is safe on the disk.", len(letters))
 	c.say("Now a mail program collects them by POP3S (C: is the program, S: the server):")
 	c.say("")
 	if err := collectLetters(ctx, c, ready, password, letters); err != nil {
 		return fmt.Errorf("POP3S %s: %w", ready.POP3S, err)
 	}
 	c.say("")
-	c.say("Every octet of %d letters came back as it was delivered.", len(letters))
+	c.say("Letters that came back, every octet as it was delivered: %d", len(letters))
 	if d.ReadyFile != "" {
 		if err := daemon.WriteReady(d.ReadyFile, ready); err != nil {
 			return err

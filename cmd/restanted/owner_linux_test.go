@@ -94,7 +94,7 @@ func TestRootBecomesTheOwner(t *testing.T) {
 		t.Error("the server kept the group of root")
 	}
 	command(t, "Subject: y\n\nhello\n", "deliver", "ana", "--data", dir)
-	if out := command(t, "", "status", "--data", dir); !strings.Contains(out, "1 users") {
+	if out := command(t, "", "status", "--data", dir); !strings.Contains(out, "users: 1;") {
 		t.Errorf("status: %s", out)
 	}
 	everythingBelongs(t, dir)

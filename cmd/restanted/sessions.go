@@ -132,6 +132,6 @@ func (k *kickCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	c.say("Ended: %d sessions, and %d connections that had not signed in. Nothing was deleted.", done.Sessions, done.Waiting)
+	c.say("Ended: sessions %d, connections that had not signed in %d. Nothing was deleted.", done.Sessions, done.Waiting)
 	return nil
 }

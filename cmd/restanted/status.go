@@ -39,8 +39,8 @@ func (s *statusCommand) Run(ctx context.Context, c *console) error {
 	for _, l := range st.Listening {
 		fmt.Fprintf(c.out, "%-7s %s\n", l.Service, l.Address)
 	}
-	c.say("%d users; %d connections, %d of them not signed in", st.Users, st.Connections, st.Unauthenticated)
-	c.say("since the start: %d sessions, %d messages retrieved, %d removed, %d connections without a sign-in",
+	c.say("users: %d; connections: %d, not signed in: %d", st.Users, st.Connections, st.Unauthenticated)
+	c.say("since the start: sessions %d, messages retrieved %d, removed %d, connections without a sign-in %d",
 		st.Counts.Sessions, st.Counts.Retrieved, st.Counts.Removed, st.Counts.Failed)
 	if len(st.Sessions) == 0 {
 		c.say("Nobody is signed in.")

@@ -83,10 +83,10 @@ func (u *undeleteCommand) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	if u.DryRun {
-		c.say("%d messages would come back; nothing was changed.", len(list))
+		c.say("Messages that would come back: %d. Nothing was changed.", len(list))
 		return nil
 	}
-	c.say("%d messages are back. Mail programs get them as new ones the next time that they ask.", len(list))
+	c.say("Messages that are back: %d. Mail programs get them as new the next time that they ask.", len(list))
 	return nil
 }
 

@@ -86,7 +86,7 @@ func (u *userAdd) Run(ctx context.Context, c *console) error {
 		u.show(c, info.Name, password)
 		c.say("  mail is kept in      %s", info.Maildir)
 		if info.Messages > 0 {
-			c.say("  which was there before and holds %d messages: they are the new user's", info.Messages)
+			c.say("  which was there before; messages in it, which are the new user's now: %d", info.Messages)
 		}
 		return c.showSettings(ctx, caller, conf, info.Name)
 	})
