@@ -35,7 +35,7 @@ func (d *Directory) AddAlias(ctx context.Context, name string, targets ...string
 	}
 	return d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
 		if _, taken := s.users[clean]; taken {
-			return fmt.Errorf("there is a user %q already: %w", clean, ErrExists)
+			return refuse(ErrExists, "there is a user %q already", clean)
 		}
 		changed := maps.Clone(s.aliases)
 		for _, t := range targets {
@@ -62,7 +62,7 @@ func (s *snapshot) target(name string) (string, error) {
 	_, user := s.users[clean]
 	_, alias := s.aliases[clean]
 	if !user && !alias {
-		return "", fmt.Errorf("%q is neither a user nor an alias; add it first: %w", clean, maildrop.ErrNoUser)
+		return "", refuse(maildrop.ErrNoUser, "%q is neither a user nor an alias; add it first", clean)
 	}
 	return clean, nil
 }
@@ -115,7 +115,7 @@ func (d *Directory) RemoveAlias(ctx context.Context, name string, targets ...str
 	return d.change(ctx, func(ctx context.Context, tx *sql.Tx, s *snapshot) error {
 		left, ok := s.aliases[clean]
 		if !ok {
-			return fmt.Errorf("there is no alias %q: %w", clean, maildrop.ErrNoUser)
+			return refuse(maildrop.ErrNoUser, "there is no alias %q", clean)
 		}
 		if len(targets) == 0 {
 			targets = left
@@ -126,7 +126,7 @@ func (d *Directory) RemoveAlias(ctx context.Context, name string, targets ...str
 				return err
 			}
 			if !slices.Contains(left, target) {
-				return fmt.Errorf("alias %q does not lead to %q: %w", clean, target, maildrop.ErrNoUser)
+				return refuse(maildrop.ErrNoUser, "alias %q does not lead to %q", clean, target)
 			}
 			if _, err := tx.ExecContext(ctx, "DELETE FROM aliases WHERE name = ? AND target = ?", clean, target); err != nil {
 				return err

@@ -210,7 +210,7 @@ func (d *Directory) AddDevice(ctx context.Context, user, name string, view maild
 func (u *record) freeDevice(folded string, but maildrop.View) error {
 	for _, of := range u.devices {
 		if of.folded == folded && of.View != but {
-			return fmt.Errorf("%q has a device %q already: %w", u.Name, of.Name, ErrExists)
+			return refuse(ErrExists, "%q has a device %q already", u.Name, of.Name)
 		}
 	}
 	return nil

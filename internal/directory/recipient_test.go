@@ -140,7 +140,7 @@ func TestRemoveAlias(t *testing.T) {
 	if list, err := d.Recipient(ctx, "any@x.org"); len(list) != 1 || err != nil {
 		t.Errorf("%v, %v", list, err)
 	}
-	if err := d.RemoveAlias(ctx, "info", "u1"); !errors.Is(err, maildrop.ErrNoUser) {
+	if err := d.RemoveAlias(ctx, "info", "u1"); !errors.Is(err, maildrop.ErrNoUser) || err.Error() != `alias "info" does not lead to "u1"` {
 		t.Error(err)
 	}
 	must(t, d.RemoveAlias(ctx, "info"))

@@ -20,6 +20,22 @@ import (
 // ErrExists is in the error of a command that would make a name twice.
 var ErrExists = errors.New("the name is taken")
 
+// refusal is an error of a kind that says all there is to say: the text of the
+// kind behind it would only say it again.
+type refusal struct {
+	text string
+	kind error
+}
+
+func refuse(kind error, format string, args ...any) error {
+	return &refusal{fmt.Sprintf(format, args...), kind}
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// Unwrap returns the kind.
+func (r *refusal) Unwrap() error { return r.kind }
+
 // User is a user as commands show one.
 type User struct {
 	ID      maildrop.ID
@@ -115,7 +131,7 @@ func (d *Directory) Add(ctx context.Context, n NewUser) (User, error) {
 // free reports whether nothing has the name.
 func (s *snapshot) free(name string) error {
 	if _, taken := s.users[name]; taken {
-		return fmt.Errorf("there is a user %q already: %w", name, ErrExists)
+		return refuse(ErrExists, "there is a user %q already", name)
 	}
 	return s.noAlias(name)
 }
@@ -124,7 +140,7 @@ func (s *snapshot) free(name string) error {
 // that name.
 func (s *snapshot) noAlias(name string) error {
 	if _, taken := s.aliases[name]; taken {
-		return fmt.Errorf("there is an alias %q already; remove it first: %w", name, ErrExists)
+		return refuse(ErrExists, "there is an alias %q already; remove it first", name)
 	}
 	return nil
 }
