@@ -74,6 +74,22 @@ func TestParseSender(t *testing.T) {
 	}
 }
 
+// A client that is called by its address is told of once.
+func TestOrigin(t *testing.T) {
+	for want, in := range map[string][2]string{
+		"mx.example [127.0.0.1]": {"mx.example", "127.0.0.1"},
+		"[127.0.0.1]":            {"[127.0.0.1]", "127.0.0.1"},
+		"[127.0.0.2]":            {"127.0.0.2", "127.0.0.2"},
+		"[::1]":                  {"[IPv6:::1]", "::1"},
+		"[127.0.0.1] [::1]":      {"[127.0.0.1]", "::1"},
+		"mx [unix]":              {"mx", "unix"},
+	} {
+		if got := origin(in[0], in[1]); got != want {
+			t.Errorf("%v: got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestParseAddressBeyondASCII(t *testing.T) {
 	for _, in := range []string{"josé@example.org", "ana@пример.example", "用户@例子.广告", `"a é"@b`} {
 		if _, err := ParseAddress(in, false); !errors.Is(err, errNeedsUTF8) {

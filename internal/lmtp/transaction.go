@@ -40,7 +40,7 @@ func (s *session) mail(arg string) {
 	}
 	s.opts = s.server.opts.Load()
 	tx, err := s.opts.Intake.Begin(intake.Envelope{
-		Sender: sender, Size: params.size, SMTPUTF8: params.utf8, Origin: s.client + " [" + s.remote + "]",
+		Sender: sender, Size: params.size, SMTPUTF8: params.utf8, Origin: origin(s.client, s.remote),
 	})
 	if err != nil {
 		s.log.Info("lmtp: sender refused", "from", sender, "size", params.size, "result", intake.ClassOf(err).String())
@@ -50,6 +50,16 @@ func (s *session) mail(arg string) {
 	s.reset()
 	s.tx, s.utf8 = tx, params.utf8
 	s.reply(250, "2.1.0", "Sender OK")
+}
+
+// origin says where a message comes from: the name that the client has given
+// itself and its address, which is said once where it is the name too.
+func origin(client, remote string) string {
+	at := "[" + remote + "]"
+	if client == at || client == remote || strings.EqualFold(client, "[IPv6:"+remote+"]") {
+		return at
+	}
+	return client + " " + at
 }
 
 // rcpt answers RCPT TO. RFC 5321 section 4.1.1.3.
