@@ -54,7 +54,7 @@ func (d *deliverCommand) outcome(c *console, results []daemon.Delivered) error {
 		if r.Done {
 			continue
 		}
-		c.warn("not delivered to %s: %s", pop3.Printable(r.Recipient), pop3.Printable(r.Reason))
+		c.warn("not delivered to %s: %s", pop3.Printable(r.Recipient), pop3.Printable(c.reason(r.Reason)))
 		switch {
 		case !r.Permanent:
 			code = exitTempfail
@@ -70,4 +70,27 @@ func (d *deliverCommand) outcome(c *console, results []daemon.Delivered) error {
 		return nil
 	}
 	return &exitError{code: code}
+}
+
+// reason says in the person's language why a recipient was refused.
+func (c *console) reason(class string) string {
+	switch class {
+	case "no such user":
+		return c.text("no such user")
+	case "bad address":
+		return c.text("bad address")
+	case "too large":
+		return c.text("too large")
+	case "over quota":
+		return c.text("over quota")
+	case "no space":
+		return c.text("no space")
+	case "too many recipients":
+		return c.text("too many recipients")
+	case "directory cannot answer":
+		return c.text("directory cannot answer")
+	case "temporary failure":
+		return c.text("temporary failure")
+	}
+	return class
 }

@@ -65,5 +65,9 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 			"  useradd --system --home-dir %[1]s restante\n  mkdir -p %[1]s && chown -R restante: %[1]s && chmod 700 %[1]s\n"+
 			"--insecure-serve-as-root serves as root all the same.", root.Data)
 	}
+	if owned, ok := errors.AsType[*daemon.OwnedError](err); ok {
+		return c.fail(exitFailed, "a server runs on %s already: see it with `restanted status --data %s`, stop it, or name another directory with --data",
+			owned.Data, owned.Data)
+	}
 	return err
 }

@@ -109,7 +109,17 @@ var spanish = texts.Table{
 	"the message was not taken in: %v; it can be delivered again later": "el mensaje no se ha recibido: %v; se puede volver a entregar más tarde",
 	"not delivered to %s: %s": "no entregado a %s: %s",
 
+	"no such user":            "no existe ese usuario",
+	"bad address":             "la dirección no es válida",
+	"too large":               "es demasiado grande",
+	"over quota":              "el buzón está lleno",
+	"no space":                "no queda espacio en el disco",
+	"too many recipients":     "demasiados destinatarios",
+	"directory cannot answer": "no se puede consultar quién existe",
+	"temporary failure":       "fallo pasajero",
+
 	// The state of the server.
+	"a server runs on %s already: see it with `restanted status --data %s`, stop it, or name another directory with --data": "ya trabaja un servidor en %s: véalo con `restanted status --data %s`, deténgalo, o indique otro directorio con --data",
 	"restanted does not serve as root, who owns %[1]s or would own it. Give it to a user of its own, whom the server then becomes:\n" +
 		"  useradd --system --home-dir %[1]s restante\n  mkdir -p %[1]s && chown -R restante: %[1]s && chmod 700 %[1]s\n" +
 		"--insecure-serve-as-root serves as root all the same.": "restanted no trabaja como root, que es o sería propietario de %[1]s. Déselo a un usuario propio, en el que el servidor se convierte:\n" +

@@ -39,6 +39,11 @@ func (e *RootError) Error() string {
 	return fmt.Sprintf("the server would serve as root, which owns or would own %s", e.Data)
 }
 
+// OwnedError says that a server runs on the data directory already.
+type OwnedError struct{ Data string }
+
+func (e *OwnedError) Error() string { return "a server runs on " + e.Data + " already" }
+
 // neverAsRoot returns a RootError where the server would not become another
 // user.
 func neverAsRoot(dir string) error {

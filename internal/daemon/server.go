@@ -80,8 +80,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	defer cancel()
 	var err error
 	if s.owner, err = control.Await(wait, c.Data); errors.Is(err, control.ErrOwned) {
-		return fmt.Errorf("a server runs on %s already: see it with `restanted status --data %s`, "+
-			"stop it, or name another directory with --data", c.Data, c.Data)
+		return &OwnedError{c.Data}
 	} else if err != nil {
 		return explain(err)
 	}
