@@ -118,6 +118,15 @@ func (k *collector) shown(who, line string) {
 	fmt.Fprintln(k.out, who+": "+line)
 }
 
+// shownText writes a line of a list or a letter as it was sent: a dot at its
+// start would else look like the end.
+func (k *collector) shownText(line string) {
+	if strings.HasPrefix(line, ".") {
+		line = "." + line
+	}
+	k.shown("S", line)
+}
+
 // ask sends a command, shown as it may be seen, and returns the text of its answer.
 func (k *collector) ask(command, shown string) (string, error) {
 	if err := k.step(); err != nil {
@@ -151,7 +160,7 @@ func (k *collector) multi(command string) error {
 	if _, err := k.ask(command, command); err != nil {
 		return err
 	}
-	view := &excerpt{show: func(line string) { k.shown("S", line) }}
+	view := &excerpt{show: k.shownText}
 	if _, err := io.Copy(view, wire.NewDotReader(k.r)); err != nil {
 		return err
 	}
@@ -173,7 +182,7 @@ func (k *collector) retrieve(n int, l *letter) error {
 		return err
 	}
 	sum := sha256.New()
-	view := &excerpt{show: func(line string) { k.shown("S", line) }}
+	view := &excerpt{show: k.shownText}
 	octets, err := io.Copy(io.MultiWriter(sum, view), wire.NewDotReader(k.r))
 	if err != nil {
 		return err

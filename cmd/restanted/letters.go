@@ -39,7 +39,7 @@ func (d *demoCommand) letters(c *console) ([]*letter, error) {
 		{"bea@example.net", c.text("Welcome"),
 			c.text("Hello!\n\nThis letter came in by LMTP and lay in your maildrop until you called for it.\n\nBea\n")},
 		{"carlos@example.net", c.text("Dots, and other traps"),
-			c.text("A dot at the start of a line is doubled on its way and single again here:\n.\n.hidden\n..two\nNothing of this is lost: \u00e1 \u00f1 \u20ac.\n")},
+			c.text("A dot at the start of a line travels as two, and the mail program shows one again:\n.\n.hidden\n..two\nNothing of this is lost: \u00e1 \u00f1 \u20ac.\n")},
 		{"bea@example.net", c.text("No end of the line"),
 			c.text("This letter does not end in a line end, so one is added.\n\nGoodbye")},
 	} {

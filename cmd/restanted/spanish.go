@@ -219,7 +219,7 @@ var spanish = texts.Table{
 	"Welcome": "Le damos la bienvenida",
 	"Hello!\n\nThis letter came in by LMTP and lay in your maildrop until you called for it.\n\nBea\n": "¡Hola!\n\nEsta carta entró por LMTP y esperó en su buzón hasta que la recogió.\n\nBea\n",
 	"Dots, and other traps": "Puntos y otras trampas",
-	"A dot at the start of a line is doubled on its way and single again here:\n.\n.hidden\n..two\nNothing of this is lost: \u00e1 \u00f1 \u20ac.\n": "Un punto al principio de una línea se dobla en el camino y aquí vuelve a ser uno:\n.\n.oculto\n..dos\nNada de esto se pierde: \u00e1 \u00f1 \u20ac.\n",
+	"A dot at the start of a line travels as two, and the mail program shows one again:\n.\n.hidden\n..two\nNothing of this is lost: \u00e1 \u00f1 \u20ac.\n": "Un punto al principio de una línea viaja como dos, y el programa de correo vuelve a mostrar uno:\n.\n.oculto\n..dos\nNada de esto se pierde: \u00e1 \u00f1 \u20ac.\n",
 	"No end of the line": "Sin fin de línea",
 	"This letter does not end in a line end, so one is added.\n\nGoodbye": "Esta carta no termina en un fin de línea, así que se añade uno.\n\nAdiós",
 }
