@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"restante.example/internal/config"
@@ -51,7 +52,7 @@ func (d *demoCommand) run(ctx context.Context, c *console, dir string) error {
 	if d.POP3S == "off" || d.LMTP == "off" {
 		return c.fail(exitUsage, "the demo delivers by LMTP and collects by POP3S; neither can be off")
 	}
-	conf, err := config.Load("", config.Flags{Data: dir, POP3: d.POP3, POP3S: d.POP3S, LMTP: d.LMTP}, c.getenv)
+	conf, err := config.Load("", config.Flags{Data: filepath.Join(dir, "data"), POP3: d.POP3, POP3S: d.POP3S, LMTP: d.LMTP}, c.getenv)
 	if err != nil {
 		return err
 	}
@@ -145,8 +146,10 @@ func (c *console) showDemoSettings(ready daemon.Ready, password string) {
 	c.say("Or in another terminal:")
 	c.say("")
 	fmt.Fprintf(c.out, "  curl --cacert %s -u '%s:%s' pop3s://localhost:%s/1\n", ready.CAFile, ready.User, password, pop3s)
-	fmt.Fprintf(c.out, "  restante fetch --server localhost:%s --tls implicit --ca %s --user %s --password-command 'echo %s' --to maildir:./demo-mail\n",
-		pop3s, ready.CAFile, ready.User, password)
+	// What it files and remembers goes with the demo.
+	dir := filepath.Dir(ready.Data)
+	fmt.Fprintf(c.out, "  restante fetch --server localhost:%s --tls implicit --ca %s --user %s --password-command 'echo %s' --state %s --to maildir:%s\n",
+		pop3s, ready.CAFile, ready.User, password, filepath.Join(dir, "state"), filepath.Join(dir, "collected"))
 	c.say("")
 	c.say("Mail for %s can be delivered by LMTP to %s. Ctrl-C ends the demo.", ready.User, ready.LMTP)
 }

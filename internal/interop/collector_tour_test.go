@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,11 +64,14 @@ func TestQuickTour(t *testing.T) {
 	}
 
 	_, place, _ := strings.Cut(line, "maildir:")
-	place = filepath.Join(home, strings.TrimSpace(place))
+	before := entries(t, home)
 	for _, want := range []string{fmt.Sprintf("collected %d messages", len(held)), "no new mail"} {
 		typed := fmt.Sprintf("PATH='%s':$PATH; %s", bin, line)
 		says(t, execute(t, home, "", "/bin/sh", "-c", typed).must(t, 0).output, want)
 		same(t, "collected", readMaildir(t, place), unixAll(held))
+	}
+	if after := entries(t, home); !slices.Equal(before, after) {
+		t.Errorf("something was left where the line was typed: %v, before %v", after, before)
 	}
 
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -81,7 +85,23 @@ func TestQuickTour(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the demo does not end")
 	}
-	if _, err := os.Stat(info.Data); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the demo has left its data: %v", err)
+	for _, gone := range []string{info.Data, place} {
+		if _, err := os.Stat(gone); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the demo has left %s: %v", gone, err)
+		}
 	}
+}
+
+// entries returns what a directory holds.
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
 }
