@@ -119,12 +119,15 @@ func TestMboxRecover(t *testing.T) {
 			t.Fatal(err)
 		}
 		pending := []*collect.Pending{{Name: names[1]}, {Name: names[0]}} // any order
-		kept := []*collect.Pending{pending[1], pending[0]}
 		if err := d.Recover(t.Context(), "a", pending); err != nil {
 			t.Fatal(err)
 		}
+		// The caller knows by the order which answer is whose.
+		if pending[0].Name != names[1] || pending[1].Name != names[0] {
+			t.Fatal("the order has changed")
+		}
 		data, _ := os.ReadFile(path)
-		return [2]bool{kept[0].Filed, kept[1].Filed}, string(data)
+		return [2]bool{pending[1].Filed, pending[0].Filed}, string(data)
 	}
 	place1, _ := parsePlace(names[0])
 	place2, _ := parsePlace(names[1])

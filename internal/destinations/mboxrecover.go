@@ -61,7 +61,9 @@ func (d *mbox) Recover(ctx context.Context, account string, pending []*collect.P
 		}
 		places[p] = where
 	}
-	// In the order of the file: a torn one is cut before the next is judged.
+	// In the order of the file: a torn one is cut before the next is judged. The
+	// caller pairs answers with entries by their order, so his stays as it is.
+	pending = slices.Clone(pending)
 	slices.SortFunc(pending, func(a, b *collect.Pending) int { return cmp.Compare(places[a].offset, places[b].offset) })
 	defer d.release(0)
 	if err := d.open(ctx, os.O_RDWR); err != nil {
