@@ -182,7 +182,7 @@ func (d *mbox) open(ctx context.Context, flag int) error {
 		return err
 	}
 	d.lock = lock
-	_, err = os.Lstat(d.path)
+	_, err = os.Lstat(lock.path)
 	isNew := errors.Is(err, fs.ErrNotExist)
 	if d.file, err = os.OpenFile(d.path, flag, 0o600); err != nil {
 		d.file = nil
@@ -196,7 +196,7 @@ func (d *mbox) open(ctx context.Context, flag int) error {
 		return errors.Join(errReplaced, err)
 	}
 	if isNew {
-		return syncDir(filepath.Dir(d.path))
+		return syncDir(filepath.Dir(lock.path))
 	}
 	return nil
 }

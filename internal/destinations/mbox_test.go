@@ -260,6 +260,55 @@ func TestMboxOfTwoAccounts(t *testing.T) {
 	}
 }
 
+// Before the file is there its links are followed as they are afterwards.
+func TestMboxOfTwoAccountsBehindLinks(t *testing.T) {
+	link := func(to, name string) {
+		t.Helper()
+		if err := os.Symlink(to, name); err != nil {
+			t.Skip("needs symbolic links; run on Unix")
+		}
+	}
+	for name, paths := range map[string][2]string{
+		"the same link":            {"link/mbox", "link/mbox"},
+		"a link and its target":    {"link/mbox", "real/deep/mbox"},
+		"the file is a link":       {"file", "real/deep/mbox"},
+		"the same link for a file": {"file", "file"},
+		"a link to a link":         {"second", "file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, "real", "deep"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			link("real/deep", filepath.Join(dir, "link"))
+			// Behind a link, .. is not where the link is.
+			link("link/../deep/mbox", filepath.Join(dir, "file"))
+			link(filepath.Join(dir, "file"), filepath.Join(dir, "second"))
+			var locks Locks
+			one := openAt(t, "mbox:"+filepath.Join(dir, paths[0]), Options{Locks: &locks})
+			two := openAt(t, "mbox:"+filepath.Join(dir, paths[1]), Options{Locks: &locks})
+			first := item(t, one, "1", "Subject: one\r\n\r\n")
+			one.Prepare(t.Context(), []*collect.Item{first})
+			// As in a directory that belongs to others.
+			if err := os.Remove(filepath.Join(dir, paths[0]+".lock")); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			second := item(t, two, "2", "Subject: two\r\n\r\n")
+			two.Prepare(ctx, []*collect.Item{second})
+			if !errors.Is(second.Err, context.Canceled) {
+				t.Fatalf("both are at it: %v", second.Err)
+			}
+			one.File(t.Context(), []*collect.Item{first})
+			file(t, two, item(t, two, "2", "Subject: two\r\n\r\n"))
+			if list := parseMbox(t, filepath.Join(dir, "real", "deep", "mbox")); first.Err != nil || len(list) != 2 {
+				t.Errorf("%v, %q", first.Err, list)
+			}
+		})
+	}
+}
+
 func TestMboxReplacedMeanwhile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mbox")
 	if err := os.WriteFile(path, []byte("From x\n\n"), 0o600); err != nil {

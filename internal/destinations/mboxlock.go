@@ -62,12 +62,36 @@ type mboxLock struct {
 	dot   string // empty where the directory does not let us make one
 }
 
+// realPath is a path without links, the same before the file is made as
+// afterwards. A link to nothing is followed, because the file is made where it
+// points to.
+func realPath(path string) string {
+	for range 40 { // as many links as systems follow
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			return real
+		}
+		// No Dir or Join before links are resolved: x/.. need not be where x is.
+		dir, base := filepath.Split(path)
+		dir, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return path
+		}
+		path = filepath.Join(dir, base)
+		target, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(target) {
+			target = dir + string(filepath.Separator) + target
+		}
+		path = target
+	}
+	return path
+}
+
 // lockMbox takes the lock in this process and the dotlock.
 func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error) {
-	l := &mboxLock{locks: locks, path: path}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		l.path = real
-	}
+	l := &mboxLock{locks: locks, path: realPath(path)}
 	if err := retry(ctx, func() (bool, error) { return locks.try(l.path), nil }); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
