@@ -185,7 +185,7 @@ func TestMboxLocks(t *testing.T) {
 	}
 	file(t, d, item(t, d, "k", "Subject: x\r\n\r\n"))
 	// Of an earlier process with our number.
-	if err := os.WriteFile(path+".lock", []byte(lockOwner()+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path+".lock", []byte(fmt.Sprintln(os.Getpid(), hostName(), "TOKEN")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file(t, d, item(t, d, "j", "Subject: z\r\n\r\n"))
@@ -255,6 +255,32 @@ func TestMboxOfTwoAccounts(t *testing.T) {
 	one.File(t.Context(), []*collect.Item{first})
 	second = item(t, two, "2", "Subject: two\r\n\r\n")
 	file(t, two, second)
+	if list := parseMbox(t, path); first.Err != nil || len(list) != 2 {
+		t.Errorf("%v, %q", first.Err, list)
+	}
+}
+
+// A dotlock that this process holds is not that of an earlier one, also where
+// the path says nothing of it: here the two share no Locks.
+func TestMboxDotlockOfThisProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mbox")
+	one, two := openAt(t, "mbox:"+path, Options{}), openAt(t, "mbox:"+path, Options{})
+	first := item(t, one, "1", "Subject: one\r\n\r\n")
+	one.Prepare(t.Context(), []*collect.Item{first})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	second := item(t, two, "2", "Subject: two\r\n\r\n")
+	two.Prepare(ctx, []*collect.Item{second})
+	if !errors.Is(second.Err, context.Canceled) {
+		t.Fatalf("both are at it: %v", second.Err)
+	}
+	held := textIn(t, path+".lock")
+	one.File(t.Context(), []*collect.Item{first})
+	// One that could not be removed is in nobody's way.
+	if err := os.WriteFile(path+".lock", []byte(held), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file(t, two, item(t, two, "2", "Subject: two\r\n\r\n"))
 	if list := parseMbox(t, path); first.Err != nil || len(list) != 2 {
 		t.Errorf("%v, %q", first.Err, list)
 	}
@@ -341,9 +367,10 @@ func TestMboxReplacedMeanwhile(t *testing.T) {
 func TestMboxDotlockHasItsOwner(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "mbox")
-	// A temporary one that a killed process left, and one of somebody's.
-	left, theirs := path+".lock.999999999."+hostName(), path+".lock.backup"
-	for _, name := range []string{left, theirs} {
+	// Temporary ones that killed processes left, and one of somebody's.
+	left, theirs := path+".lock.999999999.TOKEN."+hostName(), path+".lock.backup"
+	sameNumber := fmt.Sprintf("%s.lock.%d.TOKEN.%s", path, os.Getpid(), hostName())
+	for _, name := range []string{left, sameNumber, theirs} {
 		if err := os.WriteFile(name, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -354,10 +381,10 @@ func TestMboxDotlockHasItsOwner(t *testing.T) {
 	}
 	it := item(t, d, "k", "Subject: x\r\n\r\n")
 	d.Prepare(t.Context(), []*collect.Item{it})
-	if pid, host := parseOwner(textIn(t, path+".lock")); pid != os.Getpid() || host != hostName() {
+	if pid, host, _ := parseOwner(textIn(t, path+".lock")); pid != os.Getpid() || host != hostName() {
 		t.Errorf("the owner is %d at %q", pid, host)
 	}
-	if err := makeDot(path + ".lock"); !errors.Is(err, os.ErrExist) {
+	if err := makeDot(path+".lock", "OTHER"); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a second one: %v", err)
 	}
 	d.File(t.Context(), []*collect.Item{it})

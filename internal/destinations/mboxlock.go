@@ -5,6 +5,7 @@ package destinations
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,6 +54,15 @@ func (l *Locks) release(path string) {
 	delete(l.held, path)
 }
 
+func (l *Locks) has(path string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[path]
+}
+
+// dotTokens are the tokens of the dotlocks of this process, those of all Locks.
+var dotTokens Locks
+
 // mboxLock is the lock of an mbox file: among the destinations of this
 // process, path.lock, which programs on several machines can see, and a lock
 // by fcntl.
@@ -60,6 +70,7 @@ type mboxLock struct {
 	locks *Locks
 	path  string
 	dot   string // empty where the directory does not let us make one
+	token string // stands in the dotlock, different for each
 }
 
 // realPath is a path without links, the same before the file is made as
@@ -95,52 +106,51 @@ func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error)
 	if err := retry(ctx, func() (bool, error) { return locks.try(l.path), nil }); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	dot := path + ".lock"
+	dot, token := path+".lock", rand.Text()
+	dotTokens.try(token)
 	err := retry(ctx, func() (bool, error) {
-		err := makeDot(dot)
+		err := makeDot(dot, token)
 		if errors.Is(err, fs.ErrExist) {
 			return false, breakStale(dot)
 		}
 		return err == nil, err
 	})
+	if err == nil {
+		l.dot, l.token = dot, token
+		return l, nil
+	}
+	dotTokens.release(token)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly) {
 		return l, nil // as in /var/mail for those who are not in its group
 	}
-	if err != nil {
-		locks.release(l.path)
-		return nil, fmt.Errorf("%s: %w", dot, err)
-	}
-	l.dot = dot
-	return l, nil
+	locks.release(l.path)
+	return nil, fmt.Errorf("%s: %w", dot, err)
 }
 
 // makeDot makes a dotlock that has its owner in it from the first moment: an
 // empty one, left by a process that was killed, would look like that of another
 // program. It fails with fs.ErrExist where there is one.
-func makeDot(dot string) error {
-	temp := dot + ownTail()
-	if err := writeOwner(temp, os.O_TRUNC); err != nil {
+func makeDot(dot, token string) error {
+	temp := fmt.Sprintf("%s.%d.%s.%s", dot, os.Getpid(), token, hostName())
+	if err := writeOwner(temp, token, os.O_TRUNC); err != nil {
 		return err
 	}
 	err := os.Link(temp, dot)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = writeOwner(dot, os.O_EXCL) // a file system without links
+		err = writeOwner(dot, token, os.O_EXCL) // a file system without links
 	}
 	_ = os.Remove(temp) // cleanDots removes one that stays
 	return err
 }
 
-func writeOwner(name string, flag int) error {
+func writeOwner(name, token string, flag int) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|flag, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(f, lockOwner())
+	_, err = fmt.Fprintln(f, os.Getpid(), hostName(), token)
 	return errors.Join(err, f.Close())
 }
-
-// ownTail ends the temporary name of this process's dotlocks.
-func ownTail() string { return fmt.Sprintf(".%d.%s", os.Getpid(), hostName()) }
 
 // cleanDots removes temporary dotlocks of processes of this machine that were
 // killed.
@@ -151,9 +161,11 @@ func cleanDots(path string) error {
 	}
 	for _, e := range list {
 		rest, found := strings.CutPrefix(e.Name(), filepath.Base(path)+".lock.")
-		number, host, _ := strings.Cut(rest, ".")
-		pid, err := strconv.Atoi(number)
-		if found && err == nil && pid > 0 && host == hostName() && !alive(pid) {
+		parts := strings.SplitN(rest, ".", 3)
+		if !found || len(parts) < 3 {
+			continue
+		}
+		if pid, err := strconv.Atoi(parts[0]); err == nil && ownerDead(pid, parts[2], parts[1]) {
 			if err := ignoreMissing(os.Remove(filepath.Join(filepath.Dir(path), e.Name()))); err != nil {
 				return err
 			}
@@ -169,8 +181,9 @@ func (l *mboxLock) file(ctx context.Context, f *os.File) error {
 
 func (l *mboxLock) unlock() {
 	if l.dot != "" {
-		// One that stays is found stale, by its process.
+		// One that stays is found stale, by its token or its process.
 		_ = os.Remove(l.dot)
+		dotTokens.release(l.token)
 	}
 	l.locks.release(l.path)
 }
@@ -203,14 +216,23 @@ func breakStale(dot string) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	pid, host := parseOwner(string(text))
-	// The lock in this process is ours by now, so one with our number is that of
-	// an earlier process: in containers numbers come again.
-	dead := pid > 0 && host == hostName() && (pid == os.Getpid() || !alive(pid))
-	if !dead && time.Since(info.ModTime()) < lockStale {
+	if !ownerDead(parseOwner(string(text))) && time.Since(info.ModTime()) < lockStale {
 		return nil
 	}
 	return ignoreMissing(os.Remove(dot))
+}
+
+// ownerDead reports whether who made a dotlock was of this machine and is gone.
+// One with our number may be that of an earlier process: in containers numbers
+// come again.
+func ownerDead(pid int, host, token string) bool {
+	if pid <= 0 || host != hostName() {
+		return false
+	}
+	if pid == os.Getpid() {
+		return !dotTokens.has(token)
+	}
+	return !alive(pid)
 }
 
 func ignoreMissing(err error) error {

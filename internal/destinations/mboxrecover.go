@@ -204,10 +204,8 @@ func search(r io.Reader, what []byte) (int64, error) {
 	}
 }
 
-// owner is what stands in a dotlock.
-func lockOwner() string { return fmt.Sprintf("%d %s", os.Getpid(), hostName()) }
-
-func parseOwner(text string) (pid int, host string) {
-	_, _ = fmt.Sscanf(strings.TrimSpace(text), "%d %s", &pid, &host)
-	return pid, host
+// parseOwner reads what stands in a dotlock; others write less, or nothing.
+func parseOwner(text string) (pid int, host, token string) {
+	_, _ = fmt.Sscanf(strings.TrimSpace(text), "%d %s %s", &pid, &host, &token)
+	return pid, host, token
 }
