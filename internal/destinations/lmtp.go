@@ -180,6 +180,9 @@ func (c *lmtpConn) deliver(recipient string, size int64, body io.Reader) (begun 
 	if _, err := c.command("DATA"); err != nil {
 		return false, c.reset(err)
 	}
+	if err := c.quiet("the message"); err != nil {
+		return false, err
+	}
 	c.w.BeginText()
 	if err := c.text(body); err != nil {
 		return true, err
@@ -229,6 +232,10 @@ func (c *lmtpConn) reset(cause error) error {
 }
 
 func (c *lmtpConn) command(line string) (string, error) {
+	word, _, _ := strings.Cut(line, ":")
+	if err := c.quiet(word); err != nil {
+		return "", err
+	}
 	if err := c.conn.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return "", err
 	}
@@ -236,12 +243,20 @@ func (c *lmtpConn) command(line string) (string, error) {
 	if err := c.w.Flush(); err != nil {
 		return "", err
 	}
-	word, _, _ := strings.Cut(line, ":")
 	return c.reply(word)
 }
 
+// quiet fails when there is a reply to nothing: each one that follows would be
+// taken for that of another command.
+func (c *lmtpConn) quiet(before string) error {
+	if c.r.Buffered() > 0 {
+		return fmt.Errorf("LMTP: the server sent a reply before %s", before)
+	}
+	return nil
+}
+
 // reply reads a reply of any number of lines, and returns its texts. What is
-// not 2xx, or 354, is an error.
+// not 2xx, or 354 for DATA, is an error.
 func (c *lmtpConn) reply(command string) (string, error) {
 	if err := c.conn.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 		return "", err
@@ -263,8 +278,15 @@ func (c *lmtpConn) reply(command string) (string, error) {
 		if len(line) > 3 && line[3] == '-' {
 			continue
 		}
-		if line[0] == '2' || strings.HasPrefix(line, "354") {
+		good := "2"
+		if command == "DATA" {
+			good = "354"
+		}
+		if strings.HasPrefix(line, good) {
 			return strings.Join(texts, "\n"), nil
+		}
+		if line[0] < '4' {
+			return "", fmt.Errorf("LMTP: %s: not a reply to it: %q", command, pop3.Printable(line))
 		}
 		return "", &lmtpReply{command, pop3.Printable(line[:3] + " " + strings.Join(texts, " "))}
 	}

@@ -4,6 +4,9 @@
 package destinations
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -152,5 +155,126 @@ func TestLMTPConnectionLost(t *testing.T) {
 	file(t, d, item(t, d, "2", "Subject: 2\r\n\r\n"))
 	if len(o.texts) != 2 || o.sessions != 2 {
 		t.Errorf("%d messages, %d sessions", len(o.texts), o.sessions)
+	}
+}
+
+// lmtpScript is a server that answers as it is told: a function of the number of
+// the message, from 1, and of what came: the greeting, the first word of a line,
+// or "." for the end of a message.
+func lmtpScript(t *testing.T, answer func(n int, word string) string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	t.Cleanup(func() { listener.Close(); wait.Wait() })
+	n := 1
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second)) // no test waits for ever
+		say := func(word string) string {
+			reply := answer(n, word)
+			_, _ = io.WriteString(conn, reply) // who does not listen any more hangs up
+			return reply
+		}
+		say("greeting")
+		in := bufio.NewScanner(conn)
+		for text := false; in.Scan(); {
+			word, _, _ := strings.Cut(in.Text(), " ")
+			if text && word != "." {
+				continue
+			}
+			text = strings.HasPrefix(say(word), "354") && word == "DATA"
+			if word == "." {
+				n++
+			}
+		}
+	}
+	wait.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn) // one at a time
+		}
+	})
+	return "lmtp:" + listener.Addr().String()
+}
+
+// A reply too many is not taken for that to the next command: no message counts
+// as filed that the server has not taken.
+func TestLMTPReplyTooMany(t *testing.T) {
+	type moment struct {
+		n      int
+		word   string
+		behind bool // the reply, not in front of it
+	}
+	for _, at := range []moment{
+		{1, "greeting", true}, {1, "LHLO", true}, {1, "MAIL", true}, {1, "RCPT", true}, {1, "DATA", true}, {1, ".", true},
+		{2, "MAIL", false}, {2, "RCPT", false}, {2, "DATA", false},
+	} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			taken, strayed := 0, false
+			d := openAt(t, lmtpScript(t, func(n int, word string) string {
+				reply := "250 ok\r\n"
+				switch {
+				case word == "greeting":
+					reply = "220 hi\r\n"
+				case word == "DATA":
+					reply = "354 go on\r\n"
+				case word == "." && n == 1:
+					taken++
+					reply = "250 taken\r\n"
+				case word == ".":
+					reply = "452 disk full\r\n"
+				}
+				if strayed || n != at.n || word != at.word {
+					return reply
+				}
+				strayed = true
+				if at.behind {
+					return reply + "250 stray\r\n"
+				}
+				return "250 stray\r\n" + reply
+			}), Options{Recipient: "u@example.org", Timeout: 10 * time.Second})
+			filed := 0
+			for n := range 4 {
+				it := item(t, d, fmt.Sprint(n), "Subject: x\r\n\r\n")
+				d.Prepare(t.Context(), []*collect.Item{it})
+				d.File(t.Context(), []*collect.Item{it})
+				if it.Err == nil {
+					filed++
+				}
+			}
+			if filed != taken || !strayed {
+				t.Errorf("%d filed, %d taken", filed, taken)
+			}
+		})
+	}
+}
+
+// Only 354 lets a message follow, and only 2xx says that the server has it.
+func TestLMTPRepliesToSomethingElse(t *testing.T) {
+	for at, wrong := range map[string]string{
+		"greeting": "354 x", "LHLO": "354 x", "MAIL": "354 x", "RCPT": "354 x", "DATA": "250 x", ".": "354 x",
+	} {
+		d := openAt(t, lmtpScript(t, func(_ int, word string) string {
+			if word == at {
+				return wrong + "\r\n"
+			}
+			if word == "DATA" {
+				return "354 go on\r\n"
+			}
+			return "250 ok\r\n"
+		}), Options{Recipient: "u@example.org", Timeout: 10 * time.Second})
+		it := item(t, d, "k", "Subject: x\r\n\r\n")
+		d.Prepare(t.Context(), []*collect.Item{it})
+		d.File(t.Context(), []*collect.Item{it})
+		var refusal *lmtpReply
+		if it.Err == nil || errors.As(it.Err, &refusal) || d.(*lmtp).conn != nil {
+			t.Errorf("%s after %s: %v", wrong, at, it.Err)
+		}
 	}
 }
