@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"restante.example/collect"
@@ -79,7 +81,7 @@ func (d *pipe) run(ctx context.Context, it *collect.Item) error {
 	if d.opt.Output != nil {
 		cmd.Stderr = io.MultiWriter(&said, d.opt.Output)
 	}
-	cmd.Env = append(os.Environ(), "RESTANTE_KEY="+it.Message.Key, "RESTANTE_ACCOUNT="+it.Message.Account)
+	cmd.Env = append(withoutPasswords(os.Environ()), "RESTANTE_KEY="+it.Message.Key, "RESTANTE_ACCOUNT="+it.Message.Account)
 	err = cmd.Run()
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
 		return nil // in the second case what it started holds its output
@@ -97,6 +99,14 @@ func (d *pipe) run(ctx context.Context, it *collect.Item) error {
 		return fmt.Errorf("%w: %w", collect.ErrUnavailable, err)
 	}
 	return err
+}
+
+// withoutPasswords takes out the passwords of accounts, which are for restante
+// alone: RESTANTE_PASSWORD and RESTANTE_PASSWORD_NAME.
+func withoutPasswords(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool {
+		return strings.HasPrefix(strings.ToUpper(v), "RESTANTE_PASSWORD") // on Windows case does not matter
+	})
 }
 
 // sysexits are the statuses of sysexits.h that delivery programs use.

@@ -77,6 +77,26 @@ func TestPipeFailures(t *testing.T) {
 	}
 }
 
+// Passwords of accounts are not for the programs that get their mail.
+func TestPipeGetsNoPasswords(t *testing.T) {
+	needShell(t)
+	for _, name := range []string{"RESTANTE_PASSWORD", "RESTANTE_PASSWORD_WORK", "RESTANTE_OTHER"} {
+		t.Setenv(name, "in the environment")
+	}
+	path := filepath.Join(t.TempDir(), "env")
+	d := openAt(t, "pipe:cat >/dev/null; env > "+path, Options{})
+	file(t, d, item(t, d, "k", "Subject: x\r\n\r\n"))
+	env := textIn(t, path)
+	if strings.Contains(env, "RESTANTE_PASSWORD") {
+		t.Error("it has a password")
+	}
+	for _, want := range []string{"RESTANTE_OTHER=", "RESTANTE_KEY=k\n", "RESTANTE_ACCOUNT=a\n", "PATH="} {
+		if !strings.Contains(env, want) {
+			t.Errorf("it has no %s", want)
+		}
+	}
+}
+
 // What a program started may hold its output and live on; the message is its.
 func TestPipeThatLeavesSomebodyBehind(t *testing.T) {
 	needShell(t)
