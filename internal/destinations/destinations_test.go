@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"restante.example/collect"
+	"restante.example/internal/fsx/memfs"
 )
 
 func TestForms(t *testing.T) {
@@ -87,6 +89,10 @@ func TestMaildirRecover(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "tmp", "of.another.program"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// The process ended before it filed the last one.
+	ours := fmt.Sprintf("P%dQ", os.Getpid())
+	name := items[4].Staged.(*stagedFile).name
+	move("tmp/"+name, "tmp/"+strings.Replace(name, ours, "P999999999Q", 1))
 	var pending []*collect.Pending
 	for _, it := range items {
 		pending = append(pending, &collect.Pending{Name: it.Name})
@@ -101,6 +107,70 @@ func TestMaildirRecover(t *testing.T) {
 	}
 	if list, _ := os.ReadDir(filepath.Join(dir, "tmp")); len(list) != 1 {
 		t.Errorf("tmp after cleaning: %v", list)
+	}
+}
+
+// Another restante with a state of its own may be at work for an account of the
+// same name: only what nobody writes to any more is cleaned away.
+func TestCleaningLeavesTheLivingAlone(t *testing.T) {
+	us := fmt.Sprintf("P%dQ", os.Getpid())
+	at := "." + hostName()
+	day := 24 * time.Hour
+	for _, c := range []struct {
+		what     string
+		from, to string // replaced in the name
+		age      time.Duration
+		stays    bool
+	}{
+		{"of this process", "", "", 0, true},
+		{"of this process, and the clock was set ahead", "", "", 400 * day, true},
+		{"of a process that lives", us, fmt.Sprintf("P%dQ", os.Getppid()), 400 * day, true},
+		{"of a process that is dead", us, "P999999999Q", 0, false},
+		{"of an earlier process with our number", us, us + "0", 0, false},
+		{"of another account", us, "P999999999Q", 0, true},
+		{"of another machine", at, ".elsewhere", 35 * time.Hour, true},
+		{"of another machine, and old", at, ".elsewhere", 37 * time.Hour, false},
+		{"of another machine, and from the future", at, ".elsewhere", -37 * time.Hour, false},
+		{"of another program", us, "_", 400 * day, true},
+	} {
+		for name, maker := range makers {
+			now := time.Date(2026, 11, 23, 9, 15, 0, 0, time.UTC)
+			disk := memfs.New(memfs.Options{Clock: func() time.Time { return now }})
+			one, err := maker(disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			two, err := maker(disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			it := item(t, one, strings.Repeat("7", 32), "Subject: x\r\n\r\n")
+			f := it.Staged.(*stagedFile)
+			left := strings.Replace(f.name, c.from, c.to, 1)
+			if left != f.name {
+				if err := disk.Rename(f.s.path(f.name), f.s.path(left)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			now = now.Add(c.age)
+			account := "a"
+			if c.what == "of another account" {
+				account = "b"
+			}
+			if err := two.Recover(t.Context(), account, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := disk.Stat(f.s.path(left)); (err == nil) != c.stays {
+				t.Errorf("%s, a file %s: %v", name, c.what, err)
+			}
+			if left == f.name {
+				file(t, one, it)
+			}
+			it.Staged.Discard()
+			if held.has(f.name) {
+				t.Errorf("%s: %s counts as being written", name, f.name)
+			}
+		}
 	}
 }
 

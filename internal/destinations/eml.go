@@ -6,9 +6,7 @@ package destinations
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"strings"
 
 	"restante.example/collect"
 	"restante.example/internal/fsx"
@@ -27,9 +25,7 @@ var _ collect.Destination = (*eml)(nil)
 const emlTemp = ".restante-"
 
 func newEML(id string, dir fsx.FS, opt Options) *eml {
-	return &eml{id: id, fs: dir, staging: staging{fs: dir, crlf: opt.CRLF, prefix: func(account string, n int64) string {
-		return fmt.Sprintf("%s%s-%x-%d.tmp", emlTemp, tag(account), dir.Now().UnixNano(), n)
-	}}}
+	return &eml{id: id, fs: dir, staging: staging{fs: dir, crlf: opt.CRLF, prefix: emlTemp, suffix: ".tmp"}}
 }
 
 func (d *eml) ID() string   { return d.id }
@@ -97,6 +93,5 @@ func (d *eml) Recover(_ context.Context, account string, pending []*collect.Pend
 		}
 		p.Filed = err == nil
 	}
-	mine := emlTemp + tag(account) + "-"
-	return d.clean(func(name string) bool { return strings.HasPrefix(name, mine) })
+	return d.clean(account)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"restante.example/collect"
@@ -33,15 +32,7 @@ func newMaildir(id string, dir fsx.FS, opt Options) (*maildir, error) {
 			return nil, errors.Join(err, dir.Close())
 		}
 	}
-	d := &maildir{id: id, fs: dir}
-	host, pid := hostName(), os.Getpid()
-	d.staging = staging{fs: dir, dir: "tmp", crlf: opt.CRLF, prefix: func(account string, n int64) string {
-		// Time, process and number make it unique; the account tells whose it
-		// is. No colon: Windows would not have it.
-		now := dir.Now()
-		return fmt.Sprintf("%d.M%dP%dQ%dR%s.%s", now.Unix(), now.Nanosecond()/1000, pid, n, tag(account), host)
-	}}
-	return d, nil
+	return &maildir{id: id, fs: dir, staging: staging{fs: dir, dir: "tmp", crlf: opt.CRLF}}, nil
 }
 
 func (d *maildir) ID() string   { return d.id }
@@ -82,7 +73,7 @@ func (d *maildir) File(_ context.Context, items []*collect.Item) {
 			f.Discard()
 			continue
 		}
-		f.done = true
+		f.giveUp()
 	}
 	if len(items) == 0 {
 		return
@@ -125,6 +116,5 @@ func (d *maildir) Recover(_ context.Context, account string, pending []*collect.
 			p.Filed = there[unique(p.Name)]
 		}
 	}
-	mine := "R" + tag(account) + "."
-	return d.clean(func(name string) bool { return strings.Contains(name, mine) })
+	return d.clean(account)
 }

@@ -60,8 +60,9 @@ func (l *Locks) has(path string) bool {
 	return l.held[path]
 }
 
-// dotTokens are the tokens of the dotlocks of this process, those of all Locks.
-var dotTokens Locks
+// held are the tokens of the dotlocks of this process and the names of its
+// temporary files, of all its destinations.
+var held Locks
 
 // mboxLock is the lock of an mbox file: among the destinations of this
 // process, path.lock, which programs on several machines can see, and a lock
@@ -107,7 +108,7 @@ func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error)
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	dot, token := path+".lock", rand.Text()
-	dotTokens.try(token)
+	held.try(token)
 	err := retry(ctx, func() (bool, error) {
 		err := makeDot(dot, token)
 		if errors.Is(err, fs.ErrExist) {
@@ -119,7 +120,7 @@ func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error)
 		l.dot, l.token = dot, token
 		return l, nil
 	}
-	dotTokens.release(token)
+	held.release(token)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly) {
 		return l, nil // as in /var/mail for those who are not in its group
 	}
@@ -165,7 +166,8 @@ func cleanDots(path string) error {
 		if !found || len(parts) < 3 {
 			continue
 		}
-		if pid, err := strconv.Atoi(parts[0]); err == nil && ownerDead(pid, parts[2], parts[1]) {
+		pid, err := strconv.Atoi(parts[0])
+		if lives, known := ownerLives(pid, parts[2], parts[1]); err == nil && known && !lives {
 			if err := ignoreMissing(os.Remove(filepath.Join(filepath.Dir(path), e.Name()))); err != nil {
 				return err
 			}
@@ -183,7 +185,7 @@ func (l *mboxLock) unlock() {
 	if l.dot != "" {
 		// One that stays is found stale, by its token or its process.
 		_ = os.Remove(l.dot)
-		dotTokens.release(l.token)
+		held.release(l.token)
 	}
 	l.locks.release(l.path)
 }
@@ -216,23 +218,24 @@ func breakStale(dot string) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	if !ownerDead(parseOwner(string(text))) && time.Since(info.ModTime()) < lockStale {
+	lives, known := ownerLives(parseOwner(string(text)))
+	if (lives || !known) && time.Since(info.ModTime()) < lockStale {
 		return nil
 	}
 	return ignoreMissing(os.Remove(dot))
 }
 
-// ownerDead reports whether who made a dotlock was of this machine and is gone.
-// One with our number may be that of an earlier process: in containers numbers
-// come again.
-func ownerDead(pid int, host, token string) bool {
+// ownerLives reports whether who made a dotlock or a temporary file still has
+// it; that is known only of this machine. One with our number may be that of an
+// earlier process: in containers numbers come again.
+func ownerLives(pid int, host, token string) (lives, known bool) {
 	if pid <= 0 || host != hostName() {
-		return false
+		return false, false
 	}
 	if pid == os.Getpid() {
-		return !dotTokens.has(token)
+		return held.has(token), true
 	}
-	return !alive(pid)
+	return alive(pid), true
 }
 
 func ignoreMissing(err error) error {

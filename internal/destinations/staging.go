@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"restante.example/collect"
 	"restante.example/internal/fsx"
@@ -22,15 +25,18 @@ import (
 // system makes one commit of what comes together.
 const flushers = 64
 
+// staleTemp is the age from which a temporary file of another machine is left
+// over from a run that died, the usual one for Maildir.
+const staleTemp = 36 * time.Hour
+
 // staging takes messages to files of their own in a directory of temporary
 // names, in which those of an account can be told from others.
 type staging struct {
-	fs     fsx.FS
-	dir    string // within fs
-	crlf   bool
-	prefix func(account string, n int64) string
-	count  atomic.Int64
-	buf    []byte // for converting; messages are written one at a time
+	fs             fsx.FS
+	dir            string // within fs
+	crlf           bool
+	prefix, suffix string // of temporary names
+	buf            []byte // for converting; messages are written one at a time
 }
 
 // tag stands for an account in file names.
@@ -38,6 +44,20 @@ func tag(account string) string {
 	sum := sha256.Sum256([]byte(account))
 	return hex.EncodeToString(sum[:5])
 }
+
+// staged counts temporary files, of all destinations.
+var staged atomic.Int64
+
+// newName is a temporary name. Time, process and number make it unique; the
+// account tells whose it is. No colon: Windows would not have it.
+func (s *staging) newName(account string) string {
+	now := s.fs.Now()
+	return fmt.Sprintf("%s%d.M%dP%dQ%dR%s.%s%s", s.prefix, now.Unix(), now.Nanosecond()/1000, os.Getpid(), staged.Add(1),
+		tag(account), hostName(), s.suffix)
+}
+
+// tempName takes a temporary name apart: process, account, host.
+var tempName = regexp.MustCompile(`^\d+\.M\d+P(\d+)Q\d+R([0-9a-f]+)\.(.+)$`)
 
 // stagedFile is a message in a temporary file.
 type stagedFile struct {
@@ -50,9 +70,11 @@ type stagedFile struct {
 }
 
 func (s *staging) stage(account string) (collect.Staged, error) {
-	name := s.prefix(account, s.count.Add(1))
+	name := s.newName(account)
+	held.try(name)
 	file, err := fsx.Create(s.fs, s.path(name))
 	if err != nil {
+		held.release(name)
 		return nil, classify(err)
 	}
 	return &stagedFile{s: s, name: name, file: file}, nil
@@ -84,12 +106,18 @@ func (f *stagedFile) Discard() {
 	if f.done {
 		return
 	}
-	f.done = true
 	if f.file != nil {
 		_ = f.file.Close()
 	}
 	// What cannot be removed now is removed by Recover.
 	_ = f.s.fs.Remove(f.s.path(f.name))
+	f.giveUp()
+}
+
+// giveUp ends that the file is ours.
+func (f *stagedFile) giveUp() {
+	f.done = true
+	held.release(f.name)
 }
 
 // finish writes what is left.
@@ -139,8 +167,10 @@ func sealAll(items []*collect.Item) {
 	wait.Wait()
 }
 
-// clean removes what earlier runs left behind.
-func (s *staging) clean(mine func(name string) bool) error {
+// clean removes what earlier runs of an account left behind. What is not left
+// behind stays: another restante, with a state of its own, may be at work for an
+// account of the same name.
+func (s *staging) clean(account string) error {
 	dir := s.dir
 	if dir == "" {
 		dir = "."
@@ -150,13 +180,40 @@ func (s *staging) clean(mine func(name string) bool) error {
 		return err
 	}
 	for _, e := range list {
-		if mine(e.Name) {
-			if err := s.fs.Remove(s.path(e.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
+		name, ours := strings.CutPrefix(e.Name, s.prefix)
+		name, whole := strings.CutSuffix(name, s.suffix)
+		parts := tempName.FindStringSubmatch(name)
+		if !ours || !whole || parts == nil || parts[2] != tag(account) {
+			continue
+		}
+		left, err := s.leftBehind(e.Name, parts[1], parts[3])
+		if err == nil && left {
+			err = s.fs.Remove(s.path(e.Name))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil
+}
+
+// leftBehind reports whether nobody writes to a temporary file any more. On this
+// machine its process says so, whatever the clock does. Of another machine it is
+// known by age only; a file from the future is of a clock that was wrong.
+func (s *staging) leftBehind(name, process, host string) (bool, error) {
+	pid, err := strconv.Atoi(process)
+	if err != nil {
+		return false, nil // not a name of ours
+	}
+	if lives, known := ownerLives(pid, host, name); known {
+		return !lives, nil
+	}
+	info, err := s.fs.Stat(s.path(name))
+	if err != nil {
+		return false, err
+	}
+	age := time.Duration(s.fs.Now().UnixNano() - info.ModTime)
+	return age.Abs() >= staleTemp, nil
 }
 
 // classify marks errors that the next message would meet as well. A full disk
