@@ -91,7 +91,9 @@ func (d *lmtp) Close() error {
 	}
 	c := d.conn
 	d.conn = nil
-	_, err := c.command("QUIT")
+	// Nothing depends on the answer, so nobody waits long for it.
+	c.timeout = min(c.timeout, 5*time.Second)
+	_, err := c.command(context.Background(), "QUIT")
 	return errors.Join(err, c.conn.Close())
 }
 
@@ -107,8 +109,8 @@ func (d *lmtp) deliver(ctx context.Context, it *collect.Item) error {
 				return fmt.Errorf("%w: %w", collect.ErrUnavailable, err)
 			}
 		}
-		stop := context.AfterFunc(ctx, func() { _ = d.conn.conn.SetDeadline(time.Unix(1, 0)) })
-		begun, err := d.conn.deliver(d.opt.Recipient, it.Message.Size, body)
+		stop := context.AfterFunc(ctx, d.conn.interrupt)
+		begun, err := d.conn.deliver(ctx, d.opt.Recipient, it.Message.Size, body)
 		stop()
 		var reply *lmtpReply
 		if err == nil || errors.As(err, &reply) && !d.conn.broken {
@@ -131,11 +133,11 @@ func (d *lmtp) dial(ctx context.Context) (*lmtpConn, error) {
 		return nil, err
 	}
 	c := &lmtpConn{conn: conn, r: wire.NewReader(conn, 4096), w: wire.NewWriter(conn, wire.NewPool(64<<10)), timeout: d.opt.Timeout}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, c.interrupt)
 	defer stop()
-	_, err = c.reply("the greeting")
+	_, err = c.reply(ctx, "the greeting")
 	if err == nil {
-		c.extensions, err = c.command("LHLO " + hostName())
+		c.extensions, err = c.command(ctx, "LHLO "+hostName())
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -160,8 +162,20 @@ type lmtpReply struct {
 
 func (e *lmtpReply) Error() string { return "LMTP: " + e.command + ": " + e.text }
 
+// interrupt ends the step that is under way.
+func (c *lmtpConn) interrupt() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }
+
+// step gives the next step its time, and none once ctx is over. It looks behind
+// setting the deadline: an interruption that comes later sets its own.
+func (c *lmtpConn) step(ctx context.Context) error {
+	if err := c.conn.SetDeadline(time.Now().Add(c.timeout)); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
 // deliver sends one message. begun is true once it may have been taken.
-func (c *lmtpConn) deliver(recipient string, size int64, body io.Reader) (begun bool, err error) {
+func (c *lmtpConn) deliver(ctx context.Context, recipient string, size int64, body io.Reader) (begun bool, err error) {
 	c.broken = true
 	from := "MAIL FROM:<>"
 	for _, line := range strings.Split(c.extensions, "\n") {
@@ -173,22 +187,22 @@ func (c *lmtpConn) deliver(recipient string, size int64, body io.Reader) (begun 
 		}
 	}
 	for _, command := range []string{from, "RCPT TO:<" + recipient + ">"} {
-		if _, err := c.command(command); err != nil {
-			return false, c.reset(err)
+		if _, err := c.command(ctx, command); err != nil {
+			return false, c.reset(ctx, err)
 		}
 	}
-	if _, err := c.command("DATA"); err != nil {
-		return false, c.reset(err)
+	if _, err := c.command(ctx, "DATA"); err != nil {
+		return false, c.reset(ctx, err)
 	}
 	if err := c.quiet("the message"); err != nil {
 		return false, err
 	}
 	c.w.BeginText()
-	if err := c.text(body); err != nil {
+	if err := c.text(ctx, body); err != nil {
 		return true, err
 	}
 	// One recipient, so one reply. RFC 2033 section 4.2.
-	if _, err := c.reply("the message"); err != nil {
+	if _, err := c.reply(ctx, "the message"); err != nil {
 		var reply *lmtpReply
 		c.broken = !errors.As(err, &reply)
 		return true, err
@@ -198,12 +212,12 @@ func (c *lmtpConn) deliver(recipient string, size int64, body io.Reader) (begun 
 }
 
 // text sends the message piece by piece, each with its own deadline.
-func (c *lmtpConn) text(body io.Reader) error {
+func (c *lmtpConn) text(ctx context.Context, body io.Reader) error {
 	in := bufio.NewReaderSize(body, 64<<10)
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := in.Read(buf)
-		if e := c.conn.SetWriteDeadline(time.Now().Add(c.timeout)); e != nil {
+		if e := c.step(ctx); e != nil {
 			return e
 		}
 		c.w.Text(buf[:n])
@@ -221,29 +235,29 @@ func (c *lmtpConn) text(body io.Reader) error {
 }
 
 // reset takes back what a refusal has left of a transaction.
-func (c *lmtpConn) reset(cause error) error {
+func (c *lmtpConn) reset(ctx context.Context, cause error) error {
 	var reply *lmtpReply
 	if !errors.As(cause, &reply) {
 		return cause
 	}
-	_, err := c.command("RSET")
+	_, err := c.command(ctx, "RSET")
 	c.broken = err != nil
 	return cause
 }
 
-func (c *lmtpConn) command(line string) (string, error) {
+func (c *lmtpConn) command(ctx context.Context, line string) (string, error) {
 	word, _, _ := strings.Cut(line, ":")
 	if err := c.quiet(word); err != nil {
 		return "", err
 	}
-	if err := c.conn.SetDeadline(time.Now().Add(c.timeout)); err != nil {
+	if err := c.step(ctx); err != nil {
 		return "", err
 	}
 	c.w.WriteString(line + "\r\n")
 	if err := c.w.Flush(); err != nil {
 		return "", err
 	}
-	return c.reply(word)
+	return c.reply(ctx, word)
 }
 
 // quiet fails when there is a reply to nothing: each one that follows would be
@@ -257,8 +271,8 @@ func (c *lmtpConn) quiet(before string) error {
 
 // reply reads a reply of any number of lines, and returns its texts. What is
 // not 2xx, or 354 for DATA, is an error.
-func (c *lmtpConn) reply(command string) (string, error) {
-	if err := c.conn.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
+func (c *lmtpConn) reply(ctx context.Context, command string) (string, error) {
+	if err := c.step(ctx); err != nil {
 		return "", err
 	}
 	var texts []string

@@ -5,6 +5,7 @@ package destinations
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,11 +16,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
 	"restante.example/collect"
+	"restante.example/internal/wire"
 )
 
 // office is an LMTP server that shares no code with ours.
@@ -277,4 +280,77 @@ func TestLMTPRepliesToSomethingElse(t *testing.T) {
 			t.Errorf("%s after %s: %v", wrong, at, it.Err)
 		}
 	}
+}
+
+// hasty is a connection whose nth step is interrupted just as it begins.
+type hasty struct {
+	net.Conn
+	n           int
+	cancel      context.CancelFunc
+	interrupted chan struct{}
+}
+
+func (c *hasty) SetDeadline(at time.Time) error {
+	if at.Before(time.Now()) {
+		defer close(c.interrupted)
+		return c.Conn.SetDeadline(at)
+	}
+	if c.n--; c.n == 0 {
+		c.cancel()
+		<-c.interrupted
+	}
+	return c.Conn.SetDeadline(at)
+}
+
+// Who is told to stop does so at every step, however long the server takes.
+func TestLMTPStops(t *testing.T) {
+	for n := 1; ; n++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		d := openAt(t, lmtpScript(t, func(_ int, word string) string {
+			switch {
+			case ctx.Err() != nil:
+				return ""
+			case word == "DATA":
+				return "354 go on\r\n"
+			}
+			return "250 ok\r\n"
+		}), Options{Recipient: "u@example.org", Timeout: 15 * time.Second}).(*lmtp)
+		file(t, d, item(t, d, "1", "Subject: 1\r\n\r\n"))
+		conn := d.conn.conn
+		d.conn.conn = &hasty{conn, n, cancel, make(chan struct{})}
+		it := item(t, d, "2", "Subject: 2\r\n\r\n")
+		d.Prepare(t.Context(), []*collect.Item{it})
+		begun := time.Now()
+		d.File(ctx, []*collect.Item{it})
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("told to stop at step %d it took %v", n, took)
+		}
+		all := ctx.Err() == nil // there is no such step
+		cancel()
+		if all {
+			if it.Err != nil || n < 8 {
+				t.Errorf("%d steps, %v", n, it.Err)
+			}
+			d.conn.conn = conn
+			conn.Close() // the server says no farewell any more
+			return
+		}
+		if it.Err == nil || d.conn != nil {
+			t.Errorf("told to stop at step %d: %v", n, it.Err)
+		}
+	}
+}
+
+// A server that does not say farewell keeps nobody.
+func TestLMTPCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go io.Copy(io.Discard, theirs)
+		d := &lmtp{conn: &lmtpConn{conn: ours, r: wire.NewReader(ours, 4096), w: wire.NewWriter(ours, wire.NewPool(4096)), timeout: time.Hour}}
+		begun := time.Now()
+		if err := d.Close(); err == nil || time.Since(begun) > 10*time.Second {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+	})
 }
