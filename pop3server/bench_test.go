@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,15 +24,6 @@ import (
 
 // The benchmarks measure the server alone: the client is another process (this
 // test binary, run again), so that CPU figures are those of the server.
-
-// cpu returns the CPU time of this process so far.
-func cpu(b testing.TB) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // bench serves an office and runs the named client program against it in a
 // process of its own, measuring the CPU time of this one.
