@@ -431,6 +431,34 @@ func TestCancelledRun(t *testing.T) {
 	b.expect(t, upTo(50)...)
 }
 
+// Nothing new is begun to be filed after a run was cancelled, whatever has come.
+func TestCancelledRunBeginsNothing(t *testing.T) {
+	for _, mail := range []int{20, 500} { // all of it has come by then, or part
+		s := &server{mail: letters(1, mail)}
+		ctx, cancel := context.WithCancel(t.Context())
+		b := box{fail: func(collect.Message, string) error {
+			for deadline := time.Now().Add(5 * time.Second); s.commands("RETR") < 20 && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(20 * time.Millisecond) // until the last one is handed over
+			cancel()
+			return nil
+		}}
+		var j collect.Memory
+		a := account(s, b.destination("box"))
+		a.Keep.Delete = true
+		r, err := collect.Run(ctx, a, &j)
+		if !errors.Is(err, context.Canceled) || r.Filed != 1 || len(b.texts) != 1 || r.Complete() || len(r.Problems) > 0 {
+			t.Errorf("%v, %d handled, %+v", err, len(b.texts), r)
+		}
+		b.fail = nil
+		if r := run(t, a, &j); !r.Complete() {
+			t.Errorf("next run: %+v", r)
+		}
+		b.expect(t, upTo(mail)...)
+	}
+}
+
 func TestLargeMessagePassesThroughASpool(t *testing.T) {
 	big := "Subject: big\r\n\r\n" + strings.Repeat("0123456789\r\n", 100_000)
 	s := &server{mail: []letter{{uid: "big", text: big}}}

@@ -35,6 +35,7 @@ type filer struct {
 	in   chan *arrival
 	done chan struct{}
 	err  error
+	left bool     // something was thrown away because the run was cancelled
 	news []*Entry // for the journal, beside what is to be filed
 
 	mu     sync.Mutex
@@ -53,7 +54,9 @@ func startFiler(ctx context.Context, s *session, cancel context.CancelCauseFunc)
 		defer close(f.done)
 		for a := range f.in {
 			batch := f.batch(a, window)
-			if f.err != nil {
+			if f.err != nil || ctx.Err() != nil {
+				// Nothing new is begun: each message may take a program minutes.
+				f.left = true
 				for _, a := range batch {
 					a.discard()
 				}
@@ -104,7 +107,8 @@ func (f *filer) batch(first *arrival, window int) []*arrival {
 	return batch
 }
 
-// wait ends the filer, after all that was handed to it.
+// wait ends the filer, after all that was handed to it, or what it was about when
+// the run was cancelled.
 func (f *filer) wait() error {
 	close(f.in)
 	<-f.done

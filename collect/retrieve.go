@@ -63,6 +63,9 @@ func (s *session) retrieve(ctx context.Context) error {
 	if fatal := g.filer.wait(); fatal != nil {
 		return &fatalError{fatal}
 	}
+	if err == nil && g.filer.left {
+		err = context.Cause(ctx)
+	}
 	return err
 }
 

@@ -66,8 +66,9 @@ type run struct {
 
 // Run collects what the account has to offer, in one session or more, and
 // returns what it did, also beside an error. The error is nil when the run came
-// to its end: then Report.Complete says whether everything is filed. Only one
-// Run may work on a journal, and only one on a mailbox, at a time.
+// to its end: then Report.Complete says whether everything is filed. When ctx is
+// cancelled, Run returns after the messages that are being filed. Only one Run may
+// work on a journal, and only one on a mailbox, at a time.
 //
 // A refusal to sign in is a *pop3.Error; errors.Is with pop3.CodeAuth and its
 // like tells whom it concerns.

@@ -102,7 +102,12 @@ func (f *fetchCommand) Run(ctx context.Context, c *console) error {
 			codes[i] = show.done(a, report, err)
 		})
 	}
+	settled := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { show.awaitStop(ctx, settled) })
 	running.Wait()
+	close(settled)
+	watching.Wait()
 	show.end()
 	if code := overall(codes); code != 0 {
 		return &exitError{code: code} // all has been said

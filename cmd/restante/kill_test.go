@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -212,6 +213,93 @@ func TestTwoAtOnce(t *testing.T) {
 	_ = first.Wait() // killed
 	if n := server.SignIns(); n != 1 {
 		t.Errorf("%d sign-ins", n)
+	}
+}
+
+// TestSignals stops collections into programs: the first signal lets the program
+// that runs end and begins no other, the second ends the collection at once.
+func TestSignals(t *testing.T) {
+	for _, one := range []struct {
+		name, program string
+		signals       []syscall.Signal
+	}{
+		{"SIGTERM", "sleep 3", []syscall.Signal{syscall.SIGTERM}},
+		{"SIGINT", "sleep 3", []syscall.Signal{syscall.SIGINT}},
+		{"twice", "sleep 20", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}},
+	} {
+		for _, command := range []string{"fetch", "run"} {
+			t.Run(command+" "+one.name, func(t *testing.T) {
+				t.Parallel()
+				stopped(t, command, one.program, one.signals)
+			})
+		}
+	}
+}
+
+func stopped(t *testing.T, command, program string, signals []syscall.Signal) {
+	server, err := pop3fault.Start(t.Context(), &pop3fault.Options{Messages: pop3fault.Numbered(20, 100)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	dir := t.TempDir()
+	begun := filepath.Join(dir, "begun")
+	to := "pipe:echo >> " + begun + "; exec " + program
+	args := []string{"fetch", "--server", server.Address(), "--tls", "none", "--user", "u1", "--to", to, "--state", dir + "/s"}
+	if command == "run" {
+		config := fmt.Sprintf("[accounts.a]\nserver = %q\ntls = \"none\"\nuser = \"u1\"\ninterval = \"1s\"\nto = [%q]\n", server.Address(), to)
+		if err := os.WriteFile(dir+"/c", []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = []string{"run", "--config", dir + "/c", "--state", dir + "/s"}
+	}
+	cmd := restante(t, args...)
+	output, err := os.Create(filepath.Join(dir, "output")) // a pipe would stay open with the program
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait := func(name, text string) {
+		t.Helper()
+		for range 2000 {
+			if data, err := os.ReadFile(name); err == nil && strings.Contains(string(data), text) {
+				return
+			}
+			time.Sleep(5 * time.Millisecond) // another process is waited for
+		}
+		t.Fatalf("%s has no %q", name, text)
+	}
+	wait(begun, "\n")
+	start := time.Now()
+	for _, signal := range signals {
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		wait(output.Name(), "stopping")
+	}
+	err = cmd.Wait()
+	said, failed := os.ReadFile(output.Name())
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("took %v\n%s", took, said)
+	}
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case len(signals) > 1 && (!status.Signaled() || status.Signal() != signals[1]):
+		t.Errorf("the second signal: %v\n%s", err, said)
+	case len(signals) == 1 && command == "fetch" && (status.ExitStatus() != exitTempfail || !strings.Contains(string(said), "interrupted")):
+		t.Errorf("%v\n%s", err, said)
+	case len(signals) == 1 && command == "run" && err != nil:
+		t.Errorf("%v\n%s", err, said)
+	}
+	if programs, err := os.ReadFile(begun); err != nil || len(programs) != 1 {
+		t.Errorf("%d programs, %v\n%s", len(programs), err, said)
 	}
 }
 

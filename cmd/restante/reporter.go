@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 	"restante.example/internal/accounts"
 	"restante.example/pop3"
 )
+
+// patience is how long a run that was stopped may take to end before it says why.
+const patience = time.Second
 
 // redraw is how often a moving line is drawn at most.
 const redraw = 100 * time.Millisecond
@@ -46,6 +50,7 @@ type progress struct {
 	octets, got     int64
 	begun           time.Time
 	active          bool
+	over            bool
 }
 
 func newReporter(c *console, quiet, asJSON bool, list []*accounts.Account) *reporter {
@@ -200,7 +205,7 @@ func (r *reporter) line(name string, p *progress) string {
 func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lines[a.Name].active = false
+	r.lines[a.Name].active, r.lines[a.Name].over = false, true
 	code, text := incomplete(report), ""
 	if err != nil {
 		text, code = r.c.explain(a, err)
@@ -250,6 +255,28 @@ func (r *reporter) summary(a *accounts.Account, report *collect.Report) string {
 		text += r.c.text("; there may be more after %s", minutes(report.LoginDelay))
 	}
 	return text
+}
+
+// awaitStop says what is waited for when ctx has ended and the accounts, which
+// close settled, have not.
+func (r *reporter) awaitStop(ctx context.Context, settled <-chan struct{}) {
+	select {
+	case <-settled:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-settled:
+		return
+	case <-time.After(patience):
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range r.order {
+		if !r.lines[name].over {
+			r.above(r.c.text("%s: stopping when the message that is being filed is filed; a second signal ends it at once", name), true)
+		}
+	}
 }
 
 // hold keeps the moving lines away while somebody types.

@@ -61,13 +61,17 @@ func (r *runCommand) Run(ctx context.Context, c *console) error {
 	around.Go(func() { p.ServeUnlock(listener) })
 	ctx, cancel := context.WithCancel(ctx)
 	around.Go(func() { r.reloads(ctx, c, log, reload) })
+	around.Go(func() {
+		<-ctx.Done()
+		r.notify(c, log, "STOPPING=1")
+		log.Info("stopping when what is being filed is filed; a second signal ends it at once")
+	})
 	err = p.Run(ctx, reload, func(reloaded bool) {
 		if !reloaded {
 			log.Info("polling", "state", state)
 		}
 		r.notify(c, log, "READY=1")
 	})
-	r.notify(c, log, "STOPPING=1")
 	cancel()
 	err = errors.Join(err, listener.Close())
 	around.Wait()

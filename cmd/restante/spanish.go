@@ -64,6 +64,7 @@ var spanish = texts.Table{
 	"%s: would collect %d messages; nothing was changed":                                           "%s: se recogerían %d mensajes; no se ha cambiado nada",
 	"%s: no new mail (%d messages on the server)":                                                  "%s: no hay correo nuevo (%d mensajes en el servidor)",
 	"%s: collected %d messages, %s":                                                                "%s: recogidos %d mensajes, %s",
+	"%s: stopping when the message that is being filed is filed; a second signal ends it at once":  "%s: termina en cuanto se guarde el mensaje que se está guardando; otra señal lo termina en el acto",
 	"; deleted %d on the server":                                                                   "; borrados %d en el servidor",
 	"; left %d that are too large":                                                                 "; %d demasiado grandes se han dejado",
 	"; there may be more after %s":                                                                 "; puede haber más dentro de %s",
