@@ -32,6 +32,24 @@ import (
 // maxHeader is how many octets of a header are read for a listing.
 const maxHeader = 256 << 10
 
+// maxSkipped is how many octets of a header are passed over for the sake of the
+// messages behind it: more than servers take in as a message.
+const maxSkipped = 64 << 20
+
+// A server without TOP refuses every message, and one may be refused because it is
+// damaged: so many are tried before the first that comes.
+const (
+	triesUnannounced = 3
+	triesAnnounced   = 20
+)
+
+// longHeaderError: the header of a message went on beyond maxSkipped.
+type longHeaderError struct{ number int }
+
+func (e *longHeaderError) Error() string {
+	return fmt.Sprintf("message %d: a header without end", e.number)
+}
+
 // maxField is how many octets of a field are kept for a listing.
 const maxField = 1 << 10
 
@@ -79,7 +97,12 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 	ask := &prompter{c: c, hold: func() {}, release: func() {}}
 	var list []*listed
 	err = a.Look(ctx, accounts.Source{Getenv: c.getenv, Single: true, Ask: ask.ask}, func(client *pop3client.Client) (err error) {
-		if list, err = look(ctx, client, entries); err == nil {
+		list, err = look(ctx, client, entries)
+		if long := (*longHeaderError)(nil); errors.As(err, &long) {
+			c.warn("the header of message %d is too long, so those from there on are not shown", long.number)
+			return nil
+		}
+		if err == nil {
 			// Nothing was changed, so the answer does not matter.
 			_ = client.Quit(ctx)
 		}
@@ -158,29 +181,39 @@ func look(ctx context.Context, client *pop3client.Client, entries []collect.Entr
 	return list, headers(ctx, client, list)
 }
 
-// headers asks for the headers, of the first message alone to begin with: a
-// server without TOP may hang up on a row of commands that it does not know.
+// headers asks for the headers, one at a time until the first comes: a server
+// without TOP may hang up on a row of commands that it does not know.
 func headers(ctx context.Context, client *pop3client.Client, list []*listed) error {
-	if len(list) == 0 {
-		return nil
-	}
-	var refusal *pop3.Error
-	first, err := client.Top(ctx, list[0].Number, 0)
-	if errors.As(err, &refusal) {
-		return nil
-	}
-	if err == nil {
-		err = list[0].read(first)
-	}
+	caps, err := client.Capabilities(ctx)
 	if err != nil {
 		return err
 	}
+	tries := triesUnannounced
+	if caps.Has(pop3.CapTop) {
+		tries = triesAnnounced
+	}
+	var refusal *pop3.Error
+	for came := false; !came; tries-- {
+		if len(list) == 0 || tries == 0 {
+			return nil
+		}
+		text, err := client.Top(ctx, list[0].Number, 0)
+		if came = !errors.As(err, &refusal); came {
+			if err == nil {
+				err = list[0].read(text)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		list = list[1:]
+	}
 	byNumber := make(map[int]*listed)
-	for _, m := range list[1:] {
+	for _, m := range list {
 		byNumber[m.Number] = m
 	}
 	numbers := func(yield func(int) bool) {
-		for _, m := range list[1:] {
+		for _, m := range list {
 			if !yield(m.Number) {
 				return
 			}
@@ -200,14 +233,20 @@ func headers(ctx context.Context, client *pop3client.Client, list []*listed) err
 	return nil
 }
 
-// read takes the header from a reply to TOP.
+// read takes the header from a reply to TOP. One that is too long is left empty:
+// anybody may send such mail.
 func (m *listed) read(text *pop3client.Message) error {
 	data, err := io.ReadAll(io.LimitReader(text, maxHeader))
-	if err == nil {
-		err = text.Close()
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		m.header(data)
+	m.header(data) // all of it, where a server sends the whole message
+	_, err = io.CopyN(io.Discard, text, maxSkipped)
+	switch err {
+	case io.EOF:
+		return nil
+	case nil:
+		return &longHeaderError{m.Number}
 	}
 	return err
 }

@@ -70,7 +70,8 @@ var spanish = texts.Table{
 	"; there may be more after %s":                                                                 "; puede haber más dentro de %s",
 
 	// Listing and status.
-	"a collection is under way, so what was collected is not shown": "hay una recogida en marcha, así que no se muestra qué se ha recogido",
+	"a collection is under way, so what was collected is not shown":              "hay una recogida en marcha, así que no se muestra qué se ha recogido",
+	"the header of message %d is too long, so those from there on are not shown": "la cabecera del mensaje %d es demasiado larga, así que no se muestran desde ahí",
 	"There is no mail.":                            "No hay correo.",
 	"NUMBER\tDATE\tFROM\tSUBJECT\tSIZE\tCOLLECTED": "NÚMERO\tFECHA\tDE\tASUNTO\tTAMAÑO\tRECOGIDO",
 	"yes":    "sí",
