@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -89,15 +90,31 @@ func newClient(ctx context.Context, conn net.Conn, opt *Options, p peer) (*Clien
 		return nil, errors.Join(err, c.Close())
 	}
 	defer end()
+	begun := time.Now()
 	status, err := c.status("")
 	if err != nil {
-		return nil, err
+		return nil, c.explainSilence(time.Since(begun), err)
 	}
 	if err := status.Err(""); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	c.greeting = status.Text
 	return c, nil
+}
+
+// atOnce is how soon a server closes that turns a connection away. One that waits
+// for TLS has more patience.
+const atOnce = time.Second
+
+// explainSilence names the mistake that a greeting which did not come hints at.
+func (c *Client) explainSilence(waited time.Duration, err error) error {
+	if _, secured := c.TLS(); secured || c.r.Received() > 0 || waited < atOnce {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrNoGreeting, err)
+	}
+	return err
 }
 
 // Greeting returns the text of the server's greeting, fit for a terminal.

@@ -23,6 +23,9 @@ var (
 	ErrArgument = errors.New("pop3client: argument cannot be sent in a command")
 	// ErrNoSTLS: TLS is wanted and the server does not offer it.
 	ErrNoSTLS = errors.New("pop3client: the server offers no TLS (STLS)")
+	// ErrNoGreeting: in clear text the server waits and says nothing, as one does
+	// that wants TLS from the start.
+	ErrNoGreeting = errors.New("pop3client: the server says nothing in clear text")
 	// ErrClearText: the sign-in would show the password to the network.
 	ErrClearText = errors.New("pop3client: no TLS, and the password is not sent in clear text")
 	// ErrNotASCII: the server does not announce that it takes a name or password

@@ -16,8 +16,11 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"restante.example/pop3"
@@ -47,6 +50,61 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
+}
+
+// A server that wants TLS from the start waits for it, in clear text and before STLS.
+func TestSilenceInClearText(t *testing.T) {
+	silent := func(conn net.Conn) { _, _ = io.ReadAll(conn) }
+	closes := func(after time.Duration, text string) func(net.Conn) {
+		return func(conn net.Conn) {
+			_, _ = io.WriteString(conn, text)
+			time.Sleep(after)
+			conn.Close()
+		}
+	}
+	for _, one := range []struct {
+		name  string
+		serve func(net.Conn)
+		want  bool
+	}{
+		{"silent", silent, true},
+		{"closes", closes(30*time.Second, ""), true},
+		{"turned away", closes(0, ""), false},
+		{"half a greeting", closes(30*time.Second, "+OK"), false},
+		{"half a greeting and silence", closes(2*time.Minute, "+OK"), false},
+	} {
+		for _, stls := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				var serving sync.WaitGroup
+				serving.Go(func() { one.serve(theirs) })
+				defer serving.Wait()
+				var err error
+				if stls {
+					_, err = NewSTLS(t.Context(), ours, "mail.example.org", nil)
+				} else {
+					_, err = New(t.Context(), ours, nil)
+				}
+				if err == nil || errors.Is(err, ErrNoGreeting) != one.want {
+					t.Errorf("%s: %v", one.name, err)
+				}
+			})
+		}
+	}
+	synctest.Test(t, func(t *testing.T) { // in TLS it is a server that hangs
+		cert, pool := certificate(t)
+		ours, theirs := net.Pipe()
+		go func() {
+			conn := tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{cert}})
+			if conn.Handshake() == nil {
+				silent(conn)
+			}
+		}()
+		_, err := New(t.Context(), tls.Client(ours, &tls.Config{RootCAs: pool, ServerName: "mail.example.org"}), nil)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrNoGreeting) {
+			t.Error(err)
+		}
+	})
 }
 
 // office dials one conversation, in TLS from the start.

@@ -50,6 +50,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 		return c.explainCertificate(a, err, fingerprint), exitProtocol
 	case errors.As(err, &noTLS):
 		return c.text("%s does not speak TLS on this port; try --tls implicit with port 995, or --tls stls with port 110", a.Address()), exitProtocol
+	case errors.Is(err, pop3client.ErrNoGreeting):
+		return c.text("%s says nothing in clear text; perhaps this port wants TLS from the start: try --tls implicit", a.Address()), exitProtocol
 	case errors.Is(err, pop3client.ErrNoSTLS):
 		return c.text("%s offers no TLS on this port, and the password is not sent without; try --tls implicit", a.Host()), exitProtocol
 	case errors.Is(err, pop3.CodeAuth):

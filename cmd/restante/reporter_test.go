@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,7 @@ func TestExplanationsAndStatuses(t *testing.T) {
 		{&pop3client.FarewellError{Code: pop3.CodeSysTemp, Text: "going down"}, exitTempfail, "cannot serve now"},
 		{refusal("UIDL", pop3.CodeSysPerm), exitUnavailable, "refuses"},
 		{pop3client.ErrNoSTLS, exitProtocol, "--tls implicit"},
+		{fmt.Errorf("%w: %w", pop3client.ErrNoGreeting, os.ErrDeadlineExceeded), exitProtocol, "--tls implicit"},
 		{pop3client.ErrNoMechanism, exitProtocol, "common way"},
 		{&pop3client.ProtocolError{Line: "HTTP/1.1 400"}, exitProtocol, "HTTP/1.1"},
 		{&pop3client.LimitError{What: "listing", Limit: 7}, exitProtocol, "limit"},
