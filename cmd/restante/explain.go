@@ -27,6 +27,7 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 	var place *collector.DestinationError
 	var journal *collector.JournalError
 	var secret *accounts.SecretError
+	var setting *accounts.SettingsError
 	var noTLS tls.RecordHeaderError
 	var farewell *pop3client.FarewellError
 	fingerprint, certificate := pop3client.CertificateFingerprint(err)
@@ -40,6 +41,8 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 		return c.text("the password cannot be read: %s", pop3.Printable(secret.Err.Error())), exitConfig
 	case errors.Is(err, accounts.ErrNoPassword):
 		return c.text("there is no password, and no terminal to ask on; name a password_command (--password-command) or a password_file"), exitConfig
+	case errors.As(err, &setting):
+		return shown, exitConfig
 	case errors.As(err, &place):
 		return c.text("the destination %s cannot be used: %v", place.Spec, place.Err), exitCantCreate
 	case errors.As(err, &journal):

@@ -108,7 +108,9 @@ func (f *fetchCommand) Run(ctx context.Context, c *console) error {
 	running.Wait()
 	close(settled)
 	watching.Wait()
-	show.end()
+	if err := show.end(); err != nil {
+		codes = append(codes, exitFailed)
+	}
 	if code := overall(codes); code != 0 {
 		return &exitError{code: code} // all has been said
 	}

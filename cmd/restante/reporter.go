@@ -293,14 +293,16 @@ func (r *reporter) release() {
 	r.held = false
 }
 
-// end takes the moving lines away.
-func (r *reporter) end() {
+// end takes the moving lines away. The error is that of standard output, which
+// has been told.
+func (r *reporter) end() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.erase()
 	if r.failed != nil {
 		r.c.warn("restante: %v", r.failed)
 	}
+	return r.failed
 }
 
 // octets shows a size as people read it.

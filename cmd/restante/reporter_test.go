@@ -23,6 +23,7 @@ import (
 	"restante.example/internal/collector"
 	"restante.example/pop3"
 	"restante.example/pop3client"
+	"restante.example/pop3server/pop3fault"
 )
 
 func testConsole(t *testing.T) (c *console, out, errs *bytes.Buffer) {
@@ -81,7 +82,9 @@ func TestMovingLine(t *testing.T) {
 	if code := r.done(a, &collect.Report{Offered: 4, Filed: 3, FiledOctets: 3000, Left: 1}, nil); code != exitTempfail {
 		t.Errorf("status %d", code)
 	}
-	r.end()
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
 	if !strings.Contains(out.String(), "collected 3 messages, 3.0 kB") || r.drawn != 0 {
 		t.Errorf("%q, %d lines left", out, r.drawn)
 	}
@@ -98,6 +101,29 @@ func TestQuiet(t *testing.T) {
 	r.done(a, &collect.Report{}, errors.New("broken"))
 	if !strings.Contains(errs.String(), "broken") {
 		t.Error("an error was not told")
+	}
+}
+
+// full is an output that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestOutputThatFails(t *testing.T) {
+	s, err := pop3fault.Start(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	t.Setenv("RESTANTE_PASSWORD", "secret")
+	t.Setenv("LANG", "C")
+	dir := t.TempDir()
+	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"fetch", "--json", "--to", "eml:" + dir + "/mail"}} {
+		var errs bytes.Buffer
+		args = append(args, "--server", s.Address(), "--tls=none", "--user=u1", "--state", dir)
+		if code := run(t.Context(), args, nil, full{}, &errs); code != exitFailed || strings.Count(errs.String(), "no space left") != 1 {
+			t.Errorf("%v: %d, %s", args, code, &errs)
+		}
 	}
 }
 
@@ -118,6 +144,7 @@ func TestExplanationsAndStatuses(t *testing.T) {
 		{&collector.DestinationError{Spec: "eml:x", Err: errors.New("not a directory")}, exitCantCreate, "eml:x"},
 		{accounts.ErrNoPassword, exitConfig, "no password"},
 		{&accounts.SecretError{Err: errors.New("no \x1b[31mentry")}, exitConfig, "cannot be read: no ?[31mentry"},
+		{&accounts.SettingsError{Err: errors.New("no certificate")}, exitConfig, "no certificate"},
 		{refusal("PASS", pop3.CodeAuth), exitNoPerm, "app password"},
 		{refusal("PASS", ""), exitNoPerm, "app password"},
 		{refusal("PASS", pop3.CodeInUse), exitTempfail, "another program"},

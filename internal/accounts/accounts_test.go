@@ -5,8 +5,12 @@ package accounts
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
+	"io/fs"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -50,7 +54,10 @@ password_env = "BEA"
 to = ["mbox:x", "eml:y"]
 max_size = "25MB"
 `)
-	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "ca.pem"), nil, 0o600); err != nil {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "ca.pem"), cert, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	list, err := Load(file, "/home/ana")
@@ -174,12 +181,18 @@ func TestFromFlags(t *testing.T) {
 		{Server: "h", User: "u"},
 		{User: "u", To: []string{"eml:x"}},
 		{Server: "h", User: "u\r\nDELE 1", To: []string{"eml:x"}},
+		{Server: "h", User: "u", To: []string{"eml:x"}, CA: "/no/such/file"},
+		{Server: "h", User: "u", To: []string{"eml:x"}, CA: write(t, "no certificate")},
 	} {
 		if _, err := FromFlags(s, ToCollect); err == nil {
 			t.Errorf("%+v was accepted", s)
 		}
 	}
 	if _, err := FromFlags(Settings{Server: "h", User: "u"}, ToLook); err != nil {
+		t.Error(err)
+	}
+	a.CA = write(t, "no certificate any more")
+	if _, err := a.Options(); !errors.As(err, new(*SettingsError)) {
 		t.Error(err)
 	}
 }
@@ -272,12 +285,23 @@ func TestNoPasswordIsLasting(t *testing.T) {
 		"keyring": {Keyring: true}, "netrc": {Netrc: netrc}, "netrc that ends early": {User: "v", Netrc: netrc}, "no netrc": {Netrc: "/no/such/file"},
 		"line end": {Password: "a\nb"},
 	}
+	noKeyring := map[string]error{
+		"no D-Bus": &exec.Error{Name: "dbus-launch", Err: exec.ErrNotFound}, "no socket": fs.ErrNotExist, "no session": new(exec.ExitError),
+		"no kind of keyring": keyring.ErrUnsupportedPlatform,
+	}
+	for name := range noKeyring {
+		sources[name] = Settings{Keyring: true}
+	}
 	if runtime.GOOS != "windows" {
 		sources["no command"] = Settings{PasswordCommand: "no-such-command-here"}
 		sources["silent command"] = Settings{PasswordCommand: "true"}
 		sources["no command for tokens"] = Settings{TokenCommand: "/no/such/command"}
 	}
 	for name, s := range sources {
+		keyring.MockInit()
+		if ringless := noKeyring[name]; ringless != nil {
+			keyring.MockInitWithError(ringless)
+		}
 		s.Server = "h"
 		if s.User == "" {
 			s.User = "u"
@@ -287,6 +311,10 @@ func TestNoPasswordIsLasting(t *testing.T) {
 			strings.Count(err.Error(), ErrNoPassword.Error()) != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	keyring.MockInitWithError(errors.New("locked"))
+	if _, err := credentials(t, Settings{Server: "h", User: "u", Keyring: true}, from); err == nil || errors.Is(err, ErrNoPassword) {
+		t.Errorf("a keyring that fails: %v", err)
 	}
 	if runtime.GOOS == "windows" {
 		t.Skip("the rest needs a Unix shell; run on Unix")

@@ -73,7 +73,12 @@ func (a *Account) check(need Need, problem func(key, format string, args ...any)
 	if (a.ClientCert == "") != (a.ClientKey == "") {
 		problem("client_cert", "client_cert and client_key belong together")
 	}
-	for key, file := range map[string]string{"ca": a.CA, "client_cert": a.ClientCert, "client_key": a.ClientKey} {
+	if a.CA != "" {
+		if _, err := readRoots(a.CA); err != nil {
+			problem("ca", "%v", err)
+		}
+	}
+	for key, file := range map[string]string{"client_cert": a.ClientCert, "client_key": a.ClientKey} {
 		if file == "" {
 			continue
 		}

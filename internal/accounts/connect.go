@@ -16,7 +16,27 @@ import (
 	"restante.example/pop3client"
 )
 
-// Options returns the options of a connection to the server.
+// SettingsError is a setting with which no connection can be made.
+type SettingsError struct{ Err error }
+
+func (e *SettingsError) Error() string { return e.Err.Error() }
+func (e *SettingsError) Unwrap() error { return e.Err }
+
+// readRoots reads the certificates to trust.
+func readRoots(name string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", name)
+	}
+	return roots, nil
+}
+
+// Options returns the options of a connection to the server. Its errors are
+// *SettingsError.
 func (a *Account) Options() (pop3client.Options, error) {
 	opt := pop3client.Options{
 		Timeout: time.Duration(a.Timeout), PinSHA256: a.Pin,
@@ -26,7 +46,7 @@ func (a *Account) Options() (pop3client.Options, error) {
 	if a.Proxy != "" {
 		dialer, err := pop3client.SOCKS5(a.Proxy, nil, nil)
 		if err != nil {
-			return opt, fmt.Errorf("proxy: %w", err)
+			return opt, &SettingsError{fmt.Errorf("proxy: %w", err)}
 		}
 		opt.Dialer = dialer
 	}
@@ -35,19 +55,16 @@ func (a *Account) Options() (pop3client.Options, error) {
 		config.MinVersion = tls.VersionTLS13
 	}
 	if a.CA != "" {
-		pem, err := os.ReadFile(a.CA)
+		roots, err := readRoots(a.CA)
 		if err != nil {
-			return opt, err
+			return opt, &SettingsError{err}
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return opt, fmt.Errorf("%s holds no certificate in PEM form", a.CA)
-		}
+		config.RootCAs = roots
 	}
 	if a.ClientCert != "" {
 		cert, err := tls.LoadX509KeyPair(a.ClientCert, a.ClientKey)
 		if err != nil {
-			return opt, fmt.Errorf("client certificate: %w", err)
+			return opt, &SettingsError{fmt.Errorf("client certificate: %w", err)}
 		}
 		config.Certificates = []tls.Certificate{cert}
 	}

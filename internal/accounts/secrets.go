@@ -122,11 +122,7 @@ func (a *Account) password(ctx context.Context, from Source) (sasl.Secret, error
 		}
 		return "", noSecret("the environment has no %s", a.PasswordEnv)
 	case a.Keyring:
-		s, err := keyring.Get(KeyringService, a.Name)
-		if errors.Is(err, keyring.ErrNotFound) {
-			return "", noSecret("the keyring has no password for %s; put it there: restante unlock --keyring %s", a.Name, a.Name)
-		}
-		return sasl.Secret(s), err
+		return keyringPassword(a.Name)
 	case a.Netrc != "":
 		return netrcPassword(a.Netrc, a.host, a.User)
 	}
@@ -140,6 +136,24 @@ func (a *Account) password(ctx context.Context, from Source) (sasl.Secret, error
 		return "", ErrNoPassword
 	}
 	return from.Ask(ctx, a)
+}
+
+// keyringPassword asks the system's keyring. Without a session there is none: its
+// bus has no address, or cannot be started.
+func keyringPassword(name string) (sasl.Secret, error) {
+	s, err := keyring.Get(KeyringService, name)
+	var launcher *exec.ExitError
+	switch {
+	case err == nil:
+		return sasl.Secret(s), nil
+	case errors.Is(err, keyring.ErrNotFound):
+		return "", noSecret("the keyring has no password for %s; put it there: restante unlock --keyring %s", name, name)
+	case errors.Is(err, keyring.ErrUnsupportedPlatform):
+		return "", noSecret("this system has no keyring that is known")
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.As(err, &launcher):
+		return "", noSecret("there is no keyring here, because there is no session with a D-Bus (%w)", err)
+	}
+	return "", fmt.Errorf("the keyring does not answer: %w", err)
 }
 
 // envName is how an account's name stands in the name of a variable.
