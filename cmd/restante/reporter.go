@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +28,10 @@ const patience = time.Second
 // redraw is how often a moving line is drawn at most.
 const redraw = 100 * time.Millisecond
 
+// maxReasons is how many different reasons an account may have for which messages
+// are counted. What has another one is told each time.
+const maxReasons = 100
+
 // reporter shows what happens: on a terminal a line per account that moves,
 // elsewhere plain lines, or JSON.
 type reporter struct {
@@ -38,7 +44,8 @@ type reporter struct {
 	mu     sync.Mutex
 	order  []string
 	lines  map[string]*progress
-	drawn  int // lines on the screen that will be drawn over
+	told   map[string]map[string]*reason // by account and text
+	drawn  int                           // lines on the screen that will be drawn over
 	last   time.Time
 	held   bool
 	failed error // of standard output
@@ -53,11 +60,18 @@ type progress struct {
 	over            bool
 }
 
+// reason is why messages are left on the server.
+type reason struct {
+	first int // the message that was told of
+	more  int
+}
+
 func newReporter(c *console, quiet, asJSON bool, list []*accounts.Account) *reporter {
-	r := &reporter{c: c, quiet: quiet, lines: make(map[string]*progress)}
+	r := &reporter{c: c, quiet: quiet, lines: make(map[string]*progress), told: make(map[string]map[string]*reason)}
 	for _, a := range list {
 		r.order = append(r.order, a.Name)
 		r.lines[a.Name] = new(progress)
+		r.told[a.Name] = make(map[string]*reason)
 	}
 	if asJSON {
 		r.json = json.NewEncoder(c.out)
@@ -117,7 +131,7 @@ func (r *reporter) event(account string, e collect.Event) {
 			Messages: e.Messages, Octets: e.Octets,
 		}
 		if e.Err != nil {
-			line.Error = pop3.Printable(e.Err.Error())
+			line.Error = printable(e.Err)
 		}
 		r.encode(line)
 		return
@@ -131,16 +145,48 @@ func (r *reporter) event(account string, e collect.Event) {
 	case collect.EventFiled:
 		p.filed++
 	case collect.EventProblem:
+		if r.again(account, e) {
+			break
+		}
 		if errors.Is(e.Err, pop3.CodeUTF8) {
 			r.above(r.c.text("%s: message %s is left on the server: it is in UTF-8, and the server does not offer to send it so", account, fmt.Sprint(e.Number)), true)
 			break
 		}
-		r.above(r.c.text("%s: message %s is left on the server: %s", account, fmt.Sprint(e.Number), pop3.Printable(e.Err.Error())), true)
+		r.above(r.c.text("%s: message %s is left on the server: %s", account, fmt.Sprint(e.Number), printable(e.Err)), true)
 	case collect.EventWould:
 		r.above(r.c.text("%s: would collect message %s, %s", account, fmt.Sprint(e.Number), octets(e.Size)), false)
 	}
 	if time.Since(r.last) >= redraw {
 		r.draw()
+	}
+}
+
+// again counts a message that is left for a reason that was told before. A
+// destination that is down has the same one for all of them.
+func (r *reporter) again(account string, e collect.Event) bool {
+	told, text := r.told[account], printable(e.Err)
+	if known := told[text]; known != nil {
+		known.more++
+		return true
+	}
+	if len(told) < maxReasons {
+		told[text] = &reason{first: e.Number}
+	}
+	return false
+}
+
+// others tells how many messages were counted and not told of.
+func (r *reporter) others(account string) {
+	list := slices.Collect(maps.Values(r.told[account]))
+	slices.SortFunc(list, func(a, b *reason) int { return a.first - b.first })
+	for _, one := range list {
+		switch one.more {
+		case 0:
+		case 1:
+			r.above(r.c.text("%s: 1 more message is left on the server with the same reason as message %s", account, fmt.Sprint(one.first)), true)
+		default:
+			r.above(r.c.text("%s: %d more messages are left on the server with the same reason as message %s", account, one.more, fmt.Sprint(one.first)), true)
+		}
 	}
 }
 
@@ -217,13 +263,16 @@ func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) 
 			More: report.More, Status: code, Error: text,
 		}
 		for _, w := range report.Warnings {
-			line.Warnings = append(line.Warnings, pop3.Printable(w.Error()))
+			line.Warnings = append(line.Warnings, printable(w))
 		}
 		r.encode(line)
 		return code
 	}
+	r.others(a.Name)
 	for _, w := range report.Warnings {
-		r.above(r.c.text("%s: note: %s", a.Name, pop3.Printable(w.Error())), true)
+		if text := printable(w); r.told[a.Name][text] == nil {
+			r.above(r.c.text("%s: note: %s", a.Name, text), true)
+		}
 	}
 	if err != nil {
 		r.above(a.Name+": "+text, true)
@@ -304,6 +353,9 @@ func (r *reporter) end() error {
 	}
 	return r.failed
 }
+
+// printable is the text of an error, fit for a terminal.
+func printable(err error) string { return pop3.Printable(err.Error()) }
 
 // octets shows a size as people read it.
 func octets(n int64) string {

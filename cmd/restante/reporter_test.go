@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,54 @@ func TestMovingLine(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "collected 3 messages, 3.0 kB") || r.drawn != 0 {
 		t.Errorf("%q, %d lines left", out, r.drawn)
+	}
+}
+
+// A reason is told once, and then how many messages have it. Programs get all.
+func TestSameReasonForMany(t *testing.T) {
+	for _, asJSON := range []bool{false, true} {
+		c, out, errs := testConsole(t)
+		a := testAccount(t)
+		r := newReporter(c, false, asJSON, []*accounts.Account{a})
+		down := errors.New("lmtp:x: connection refused")
+		for n := range 256 {
+			r.event(a.Name, collect.Event{Kind: collect.EventProblem, Number: n + 2, Err: down})
+		}
+		r.event(a.Name, collect.Event{Kind: collect.EventProblem, Number: 300, Err: errors.New("damaged")})
+		r.event(a.Name, collect.Event{Kind: collect.EventProblem, Number: 301, Err: errors.New("odd")})
+		r.event(a.Name, collect.Event{Kind: collect.EventProblem, Number: 302, Err: errors.New("odd")})
+		r.done(a, &collect.Report{Offered: 259, Left: 259, Warnings: []error{down, errors.New("something else")}}, nil)
+		if asJSON {
+			if n := strings.Count(out.String(), `"event":"problem"`); n != 259 || !strings.Contains(out.String(), `"warnings":["lmtp:x: connection refused","something else"]`) {
+				t.Errorf("%d problems: %s", n, out)
+			}
+			continue
+		}
+		var got []string
+		for line := range strings.Lines(errs.String()) {
+			got = append(got, strings.TrimSpace(strings.TrimPrefix(line, a.Name+": ")))
+		}
+		want := []string{
+			"message 2 is left on the server: lmtp:x: connection refused", "message 300 is left on the server: damaged",
+			"message 301 is left on the server: odd", "255 more messages are left on the server with the same reason as message 2",
+			"1 more message is left on the server with the same reason as message 301", "note: something else",
+		}
+		if len(got) != len(want)+1 || !slices.Equal(got[:len(want)], want) {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// There are no more reasons in memory than maxReasons.
+func TestManyReasons(t *testing.T) {
+	c, _, errs := testConsole(t)
+	a := testAccount(t)
+	r := newReporter(c, false, false, []*accounts.Account{a})
+	for n := range 2 * maxReasons {
+		r.event(a.Name, collect.Event{Kind: collect.EventProblem, Number: n, Err: fmt.Errorf("reason %d", n)})
+	}
+	if n := strings.Count(errs.String(), "\n"); n != 2*maxReasons || len(r.told[a.Name]) != maxReasons {
+		t.Errorf("%d lines, %d reasons", n, len(r.told[a.Name]))
 	}
 }
 

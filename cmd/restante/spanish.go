@@ -60,6 +60,8 @@ var spanish = texts.Table{
 	"the user name or the password has letters beyond ASCII, which %s does not say that it takes; use a password of ASCII letters": "el nombre de usuario o la contraseña tiene letras fuera de ASCII, que %s no dice aceptar; use una contraseña de letras ASCII",
 	"%s: would collect message %s, %s":                                                                                             "%s: se recogería el mensaje %s, %s",
 	"%s: %s of %s messages, %s of %s, %s/s, %s left":                                                                               "%s: %s de %s mensajes, %s de %s, %s/s, faltan %s",
+	"%s: 1 more message is left on the server with the same reason as message %s":                                                  "%s: 1 mensaje más se queda en el servidor por lo mismo que el mensaje %s",
+	"%s: %d more messages are left on the server with the same reason as message %s":                                               "%s: %d mensajes más se quedan en el servidor por lo mismo que el mensaje %s",
 	"%s: note: %s": "%s: nota: %s",
 	"%s: %d messages could not be collected and are still on the server; the next run tries again": "%s: no se pudieron recoger %d mensajes y siguen en el servidor; la próxima vez se intentará de nuevo",
 	"%s: would collect %d messages; nothing was changed":                                           "%s: se recogerían %d mensajes; no se ha cambiado nada",
