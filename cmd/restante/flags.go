@@ -119,7 +119,7 @@ func (f *serverFlags) settings() accounts.Settings {
 	}
 }
 
-// keepFlag is --keep, or --keep=30d.
+// keepFlag is --keep, --keep=30d or --keep 30d.
 type keepFlag struct {
 	set bool
 	age accounts.Days
@@ -128,10 +128,15 @@ type keepFlag struct {
 // IsBool makes kong accept the flag without a value.
 func (*keepFlag) IsBool() bool { return true }
 
-// Decode reads the value behind "=", if there is one.
+// Decode reads the value behind "=", or the next word if it is a time: a server
+// is named beside --keep, and then no word is an account.
 func (k *keepFlag) Decode(ctx *kong.DecodeContext) error {
 	k.set = true
-	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+	next := ctx.Scan.Peek()
+	if next.Type != kong.FlagValueToken {
+		if word, ok := next.Value.(string); ok && k.age.UnmarshalText([]byte(word)) == nil {
+			ctx.Scan.Pop()
+		}
 		return nil
 	}
 	value, ok := ctx.Scan.Pop().Value.(string)
