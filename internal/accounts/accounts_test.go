@@ -297,6 +297,7 @@ func TestNoPasswordIsLasting(t *testing.T) {
 		sources["silent command"] = Settings{PasswordCommand: "true"}
 		sources["no command for tokens"] = Settings{TokenCommand: "/no/such/command"}
 	}
+	from.Warn = func(err error) { t.Errorf("warned as well: %v", err) }
 	for name, s := range sources {
 		keyring.MockInit()
 		if ringless := noKeyring[name]; ringless != nil {

@@ -182,12 +182,12 @@ func firstLine(data []byte) (sasl.Secret, error) {
 // secretFile reads a file that holds nothing else. Containers mount such files
 // with modes that nobody chose, so a readable one is only warned of.
 func secretFile(name string, warn func(error)) (sasl.Secret, error) {
-	if err := checkPrivate(name); err != nil && warn != nil {
-		warn(err)
-	}
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return "", err
+	}
+	if err := checkPrivate(name); err != nil && warn != nil {
+		warn(err)
 	}
 	s, err := firstLine(data[:min(len(data), maxSecret)])
 	if err != nil {
