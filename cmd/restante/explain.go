@@ -31,20 +31,20 @@ func (c *console) explain(a *accounts.Account, err error) (string, int) {
 	var noTLS tls.RecordHeaderError
 	var farewell *pop3client.FarewellError
 	fingerprint, certificate := pop3client.CertificateFingerprint(err)
-	shown := pop3.Printable(err.Error())
+	shown := collector.Words(err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return c.text("interrupted; the next run goes on from here"), exitTempfail
 	case errors.Is(err, sqlitejournal.ErrLocked):
 		return c.text("another restante is collecting for this account; try again when it is done"), exitTempfail
 	case errors.As(err, &secret):
-		return c.text("the password cannot be read: %s", pop3.Printable(secret.Err.Error())), exitConfig
+		return c.text("the password cannot be read: %s", collector.Words(secret.Err)), exitConfig
 	case errors.Is(err, accounts.ErrNoPassword):
 		return c.text("there is no password, and no terminal to ask on; name a password_command (--password-command) or a password_file"), exitConfig
 	case errors.As(err, &setting):
 		return shown, exitConfig
 	case errors.As(err, &place):
-		return c.text("the destination %s cannot be used: %v", place.Spec, place.Err), exitCantCreate
+		return c.text("the destination %s cannot be used: %s", place.Spec, collector.Words(place.Err)), exitCantCreate
 	case errors.As(err, &journal):
 		return c.text("the journal cannot be used: %s", shown), exitIO
 	case errors.Is(err, collect.ErrJournal):
@@ -109,5 +109,5 @@ func (c *console) explainCertificate(a *accounts.Account, err error, fingerprint
 	return c.text("the certificate of %s cannot be trusted: %s\nIt has the fingerprint\n  %s\n"+
 		"If the server's owner confirms it, trust just that one with --pin (pin = in the file); "+
 		"if an authority of your own has signed it, name that with --ca.",
-		a.Address(), pop3.Printable(err.Error()), fingerprint)
+		a.Address(), collector.Words(err), fingerprint)
 }

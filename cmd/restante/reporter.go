@@ -19,6 +19,7 @@ import (
 
 	"restante.example/collect"
 	"restante.example/internal/accounts"
+	"restante.example/internal/collector"
 	"restante.example/pop3"
 )
 
@@ -131,7 +132,7 @@ func (r *reporter) event(account string, e collect.Event) {
 			Messages: e.Messages, Octets: e.Octets,
 		}
 		if e.Err != nil {
-			line.Error = printable(e.Err)
+			line.Error = collector.Words(e.Err)
 		}
 		r.encode(line)
 		return
@@ -152,7 +153,7 @@ func (r *reporter) event(account string, e collect.Event) {
 			r.above(r.c.text("%s: message %s is left on the server: it is in UTF-8, and the server does not offer to send it so", account, fmt.Sprint(e.Number)), true)
 			break
 		}
-		r.above(r.c.text("%s: message %s is left on the server: %s", account, fmt.Sprint(e.Number), printable(e.Err)), true)
+		r.above(r.c.text("%s: message %s is left on the server: %s", account, fmt.Sprint(e.Number), collector.Words(e.Err)), true)
 	case collect.EventWould:
 		r.above(r.c.text("%s: would collect message %s, %s", account, fmt.Sprint(e.Number), octets(e.Size)), false)
 	}
@@ -164,7 +165,7 @@ func (r *reporter) event(account string, e collect.Event) {
 // again counts a message that is left for a reason that was told before. A
 // destination that is down has the same one for all of them.
 func (r *reporter) again(account string, e collect.Event) bool {
-	told, text := r.told[account], printable(e.Err)
+	told, text := r.told[account], collector.Words(e.Err)
 	if known := told[text]; known != nil {
 		known.more++
 		return true
@@ -263,14 +264,14 @@ func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) 
 			More: report.More, Status: code, Error: text,
 		}
 		for _, w := range report.Warnings {
-			line.Warnings = append(line.Warnings, printable(w))
+			line.Warnings = append(line.Warnings, collector.Words(w))
 		}
 		r.encode(line)
 		return code
 	}
 	r.others(a.Name)
 	for _, w := range report.Warnings {
-		if text := printable(w); r.told[a.Name][text] == nil {
+		if text := collector.Words(w); r.told[a.Name][text] == nil {
 			r.above(r.c.text("%s: note: %s", a.Name, text), true)
 		}
 	}
@@ -353,9 +354,6 @@ func (r *reporter) end() error {
 	}
 	return r.failed
 }
-
-// printable is the text of an error, fit for a terminal.
-func printable(err error) string { return pop3.Printable(err.Error()) }
 
 // octets shows a size as people read it.
 func octets(n int64) string {

@@ -209,6 +209,7 @@ func TestExplanationsAndStatuses(t *testing.T) {
 		{&net.DNSError{IsNotFound: true}, exitNoHost, "pop.example.org"},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, exitTempfail, "pop.example.org:995"},
 		{context.DeadlineExceeded, exitTempfail, "does not answer"},
+		{errors.Join(errors.New("sync: no"), errors.New("truncate: no")), exitTempfail, "sync: no; truncate: no"},
 	} {
 		text, code := c.explain(a, fmt.Errorf("dialing: %w", one.err))
 		if code != one.code || !strings.Contains(text, one.text) || strings.Contains(text, "\x1b") {

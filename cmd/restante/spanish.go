@@ -36,7 +36,7 @@ var spanish = texts.Table{
 	"the password cannot be read: %s":                                                                                  "no se puede leer la contraseña: %s",
 	"%s does not speak TLS on this port; try --tls implicit with port 995, or --tls stls with port 110":                "%s no habla TLS en este puerto; pruebe --tls implicit con el puerto 995, o --tls stls con el 110",
 	"%s says nothing in clear text; perhaps this port wants TLS from the start: try --tls implicit":                    "%s no dice nada sin cifrar; quizá este puerto quiera TLS desde el principio: pruebe --tls implicit",
-	"the destination %s cannot be used: %v":                                                                            "el destino %s no se puede usar: %v",
+	"the destination %s cannot be used: %s":                                                                            "el destino %s no se puede usar: %s",
 	"the journal cannot be used: %s":                                                                                   "no se puede usar el diario: %s",
 	"the journal cannot be used: %v":                                                                                   "no se puede usar el diario: %v",
 	"%s offers no TLS on this port, and the password is not sent without; try --tls implicit":                          "%s no ofrece TLS en este puerto, y sin él no se envía la contraseña; pruebe --tls implicit",

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -440,6 +441,13 @@ func TestNotify(t *testing.T) {
 	}
 	if err := Notify(func(string) string { return "" }, "READY=1"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWords(t *testing.T) {
+	err := fmt.Errorf("mbox:x: %w", errors.Join(errors.New("sync: \x1b[2J"), errors.New("truncate")))
+	if got := Words(err); got != "mbox:x: sync: ?[2J; truncate" {
+		t.Errorf("%q", got)
 	}
 }
 

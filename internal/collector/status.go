@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"restante.example/collect"
@@ -41,6 +42,12 @@ type Status struct {
 	Problems []string `json:"problems,omitempty"`
 }
 
+// Words is the text of an error in one line, fit for a terminal. Errors that were
+// joined have a line each.
+func Words(err error) string {
+	return pop3.Printable(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
 // note brings the status up to date after an attempt.
 func (c *Collector) note(a *accounts.Account, r *collect.Report, failed error) error {
 	return c.change(a, func(s *Status) {
@@ -49,14 +56,14 @@ func (c *Collector) note(a *accounts.Account, r *collect.Report, failed error) e
 		s.Total += int64(r.Filed)
 		s.Error, s.Problems = "", nil
 		for _, p := range r.Problems {
-			s.Problems = append(s.Problems, pop3.Printable(p.Err.Error()))
+			s.Problems = append(s.Problems, Words(p.Err))
 			if len(s.Problems) == 10 {
 				break
 			}
 		}
 		switch {
 		case failed != nil:
-			s.Error = pop3.Printable(failed.Error())
+			s.Error = Words(failed)
 		case r.Complete():
 			s.LastSuccess = s.LastAttempt
 		}
