@@ -16,6 +16,10 @@ func (k *checkCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	if len(list) == 1 {
+		c.say("1 account, nothing wrong.")
+		return nil
+	}
 	c.say("%d accounts, nothing wrong.", len(list))
 	return nil
 }

@@ -29,6 +29,14 @@ func newConsole(in io.Reader, out, err io.Writer, getenv func(string) string) (*
 // text returns a text in the person's language.
 func (c *console) text(format string, args ...any) string { return c.printer.Sprintf(format, args...) }
 
+// plural chooses between the text for one and that for any other number.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // say writes a line to standard output. A person who no longer reads is no error.
 func (c *console) say(format string, args ...any) {
 	fmt.Fprintln(c.out, c.printer.Sprintf(format, args...))

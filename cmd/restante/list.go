@@ -99,7 +99,7 @@ func (l *listCommand) Run(ctx context.Context, c *console) error {
 	err = a.Look(ctx, accounts.Source{Getenv: c.getenv, Single: true, Ask: ask.ask}, func(client *pop3client.Client) (err error) {
 		list, err = look(ctx, client, entries)
 		if long := (*longHeaderError)(nil); errors.As(err, &long) {
-			c.warn("the header of message %d is too long, so those from there on are not shown", long.number)
+			c.warn("the header of message %s is too long, so those from there on are not shown", fmt.Sprint(long.number))
 			return nil
 		}
 		if err == nil {

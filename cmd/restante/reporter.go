@@ -181,12 +181,11 @@ func (r *reporter) others(account string) {
 	list := slices.Collect(maps.Values(r.told[account]))
 	slices.SortFunc(list, func(a, b *reason) int { return a.first - b.first })
 	for _, one := range list {
-		switch one.more {
-		case 0:
-		case 1:
-			r.above(r.c.text("%s: 1 more message is left on the server with the same reason as message %s", account, fmt.Sprint(one.first)), true)
-		default:
-			r.above(r.c.text("%s: %d more messages are left on the server with the same reason as message %s", account, one.more, fmt.Sprint(one.first)), true)
+		if one.more > 0 {
+			first := fmt.Sprint(one.first)
+			r.above(plural(one.more,
+				r.c.text("%s: 1 more message is left on the server with the same reason as message %s", account, first),
+				r.c.text("%s: %d more messages are left on the server with the same reason as message %s", account, one.more, first)), true)
 		}
 	}
 }
@@ -282,7 +281,9 @@ func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) 
 		r.above(r.summary(a, report), false)
 	}
 	if report.Left > 0 && err == nil {
-		r.above(r.c.text("%s: %d messages could not be collected and are still on the server; the next run tries again", a.Name, report.Left), true)
+		r.above(plural(report.Left,
+			r.c.text("%s: 1 message could not be collected and is still on the server; the next run tries again", a.Name),
+			r.c.text("%s: %d messages could not be collected and are still on the server; the next run tries again", a.Name, report.Left)), true)
 	}
 	return code
 }
@@ -290,16 +291,19 @@ func (r *reporter) done(a *accounts.Account, report *collect.Report, err error) 
 func (r *reporter) summary(a *accounts.Account, report *collect.Report) string {
 	switch {
 	case report.Would > 0:
-		return r.c.text("%s: would collect %d messages; nothing was changed", a.Name, report.Would)
+		return plural(report.Would, r.c.text("%s: would collect 1 message; nothing was changed", a.Name),
+			r.c.text("%s: would collect %d messages; nothing was changed", a.Name, report.Would))
 	case report.Filed == 0 && report.Deleted == 0:
-		return r.c.text("%s: no new mail (%d messages on the server)", a.Name, report.Offered)
+		return plural(report.Offered, r.c.text("%s: no new mail (1 message on the server)", a.Name),
+			r.c.text("%s: no new mail (%d messages on the server)", a.Name, report.Offered))
 	}
-	text := r.c.text("%s: collected %d messages, %s", a.Name, report.Filed, octets(report.FiledOctets))
-	if report.Deleted > 0 {
-		text += r.c.text("; deleted %d on the server", report.Deleted)
+	size := octets(report.FiledOctets)
+	text := plural(report.Filed, r.c.text("%s: collected 1 message, %s", a.Name, size), r.c.text("%s: collected %d messages, %s", a.Name, report.Filed, size))
+	if n := report.Deleted; n > 0 {
+		text += plural(n, r.c.text("; deleted 1 on the server"), r.c.text("; deleted %d on the server", n))
 	}
-	if report.TooLarge > 0 {
-		text += r.c.text("; left %d that are too large", report.TooLarge)
+	if n := report.TooLarge; n > 0 {
+		text += plural(n, r.c.text("; left 1 that is too large"), r.c.text("; left %d that are too large", n))
 	}
 	if report.More {
 		text += r.c.text("; there may be more after %s", minutes(report.LoginDelay))

@@ -228,6 +228,36 @@ func TestExplanationsAndStatuses(t *testing.T) {
 	}
 }
 
+func TestPlurals(t *testing.T) {
+	a := testAccount(t)
+	for lang, want := range map[string][2]string{
+		"C": {"collected 1 message, 5 B; deleted 1 on the server; left 1 that is too large; 1 message could not",
+			"collected 2 messages, 5 B; deleted 2 on the server; left 2 that are too large; 2 messages could not"},
+		"es_ES": {"recogido 1 mensaje, 5 B; borrado 1 en el servidor; 1 demasiado grande se ha dejado; no se pudo recoger 1 mensaje",
+			"recogidos 2 mensajes, 5 B; borrados 2 en el servidor; 2 demasiado grandes se han dejado; no se pudieron recoger 2 mensajes"},
+	} {
+		for i, want := range want {
+			var out bytes.Buffer
+			c, err := newConsole(nil, &out, &out, func(string) string { return lang })
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := i + 1
+			r := newReporter(c, false, false, []*accounts.Account{a})
+			r.done(a, &collect.Report{Offered: 9, Filed: n, FiledOctets: 5, Deleted: n, TooLarge: n, Left: n}, nil)
+			if got := strings.ReplaceAll(out.String(), "\n"+a.Name+": ", "; "); !strings.Contains(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+			out.Reset()
+			r.done(a, &collect.Report{Offered: n}, nil)
+			r.done(a, &collect.Report{Would: n}, nil)
+			if strings.Contains(out.String(), "1 m") != (n == 1) || strings.Contains(out.String(), "1 messages") || strings.Contains(out.String(), "1 mensajes") {
+				t.Errorf("%d: %s", n, &out)
+			}
+		}
+	}
+}
+
 func TestMinutes(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		30 * time.Second: "30s", 10 * time.Minute: "10m", 2 * time.Hour: "2h", 90 * time.Second: "1m30s", 20*time.Minute + time.Hour: "1h20m",

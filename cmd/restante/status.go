@@ -60,7 +60,7 @@ func (s *statusCommand) words(c *console, one collector.Status) string {
 	case one.LastAttempt.IsZero():
 		return c.text("not polled yet")
 	case one.Left > 0:
-		return c.text("%d messages could not be collected", one.Left)
+		return plural(one.Left, c.text("1 message could not be collected"), c.text("%d messages could not be collected", one.Left))
 	}
 	return c.text("all is filed")
 }
