@@ -459,6 +459,24 @@ func TestCancelledRunBeginsNothing(t *testing.T) {
 	}
 }
 
+// What a destination breaks off because the run was cancelled is no failure of its
+// own, also where it was the last message.
+func TestCancelledRunBlamesNobody(t *testing.T) {
+	for _, mail := range []int{1, 50} {
+		s := &server{mail: letters(1, mail)}
+		ctx, cancel := context.WithCancel(t.Context())
+		b := box{fail: func(collect.Message, string) error {
+			time.Sleep(20 * time.Millisecond) // until all have come
+			cancel()
+			return fmt.Errorf("%w: no answer in time", collect.ErrUnavailable)
+		}}
+		r, err := collect.Run(ctx, account(s, b.destination("box")), new(collect.Memory))
+		if !errors.Is(err, context.Canceled) || len(r.Problems)+len(r.Warnings) > 0 || r.Left != mail {
+			t.Errorf("%v, %+v", err, r)
+		}
+	}
+}
+
 func TestLargeMessagePassesThroughASpool(t *testing.T) {
 	big := "Subject: big\r\n\r\n" + strings.Repeat("0123456789\r\n", 100_000)
 	s := &server{mail: []letter{{uid: "big", text: big}}}

@@ -138,7 +138,7 @@ func (f *filer) file(ctx context.Context, batch []*arrival) error {
 		job.keep(func(it *Item, a *arrival) bool {
 			if it.Err != nil {
 				it.Staged.Discard()
-				f.refuse(a.row, job.t, it.Err)
+				f.blame(ctx, a, job.t, it.Err)
 				return false
 			}
 			e := a.row.entry
@@ -174,7 +174,7 @@ func (f *filer) file(ctx context.Context, batch []*arrival) error {
 			a := job.arrivals[i]
 			if it.Err != nil {
 				// It may be there all the same: Recover will look.
-				f.refuse(a.row, job.t, it.Err)
+				f.blame(ctx, a, job.t, it.Err)
 				continue
 			}
 			f.strike(job.t, nil)
@@ -202,6 +202,16 @@ func (f *filer) file(ctx context.Context, batch []*arrival) error {
 		}
 	}
 	return nil
+}
+
+// blame notes that a destination did not take a message. When the run was
+// cancelled, that is the reason as far as anybody can tell.
+func (f *filer) blame(ctx context.Context, a *arrival, t *target, err error) {
+	if ctx.Err() != nil {
+		f.left = true
+		return
+	}
+	f.refuse(a.row, t, err)
 }
 
 // sort finds out what each arrival is and what each destination has to do.
