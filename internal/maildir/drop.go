@@ -48,8 +48,8 @@ type drop struct {
 	trace       trace
 	// shown is what the views showed last.
 	shown map[maildrop.View]shown
-	// unsettled: the journal may remove what was taken back, and must not be
-	// relied on before it is mended.
+	// unsettled: it is not known whether the journal holds the last decision. The
+	// next process does what it says, so nobody must be shown anything else.
 	unsettled bool
 	// reserved is what deliveries on their way have been granted.
 	reserved struct {
@@ -154,12 +154,12 @@ func (d *drop) load(ctx context.Context) error {
 // loadJournal reads the decisions. A journal that is damaged is not written
 // to; the maildrop is served on, and nothing is removed by it.
 func (d *drop) loadJournal() error {
-	d.dec, d.broken = newDecisions(d.id), nil
-	jr, err := journal.Open(d.place.State, d.journalName(), d.dec.apply)
+	dec := newDecisions(d.id)
+	jr, err := journal.Open(d.place.State, d.journalName(), dec.apply)
 	if jr == nil {
 		return err
 	}
-	d.jr = jr
+	d.dec, d.jr, d.broken = dec, jr, nil
 	jr.NoFlush = d.store.opt.InsecureNoFlush
 	if err != nil {
 		d.broken = fmt.Errorf("%w; mail is served and taken in, but nothing is removed: "+
@@ -197,6 +197,7 @@ func (d *drop) record(records ...journal.Record) error {
 	// Whether the records are on the disk cannot be known, unless a journal
 	// without them takes the place of this one.
 	if e := d.jr.Rewrite(d.dec.records()); e != nil {
+		d.unsettled = true
 		return fmt.Errorf("%w: %w; then %w", errUnknown, err, e)
 	}
 	return err
@@ -215,13 +216,20 @@ func (d *drop) mend() error {
 	return err
 }
 
-// settle makes sure that what is shown now is not removed by the next process.
+// settle makes sure that the next process shows what is shown now. Where the
+// journal cannot be written, what it says counts.
 func (d *drop) settle() error {
 	if !d.unsettled {
 		return nil
 	}
 	if err := d.mend(); err != nil {
-		return err
+		d.mu.Lock()
+		inUse := len(d.open) > 0
+		d.mu.Unlock()
+		if inUse {
+			return err // others hold on to what was decided
+		}
+		d.loaded = false
 	}
 	d.unsettled = false
 	return nil

@@ -123,11 +123,9 @@ func (d *drop) commit(ctx context.Context, sn *snapshot, items []item, chosen []
 	err := d.record(w)
 	outcome := maildrop.Kept
 	if err != nil && d.jr.Fenced() != nil {
-		// The removal stands in the journal, perhaps with its withdrawal, and the
-		// next process does what it says.
+		// The removal stands in the journal, perhaps with its withdrawal.
 		d.store.log.Error("a removal could not be taken back", "maildrop", d.id, "err", err)
 		outcome = maildrop.Unknown
-		d.unsettled = true
 	}
 	for _, i := range stayed {
 		outcomes[i] = outcome
