@@ -73,7 +73,7 @@ func newConn(ctx context.Context, s *Server, nc net.Conn, listener string, impli
 	}
 	c.meter.Conn, c.meter.start = nc, s.start
 	c.meter.slack, c.meter.rate = c.opt.Timeouts.Write, c.opt.Timeouts.MinimumRate
-	c.meter.glance = glanceOf(nc, c.opt.Timeouts.TakeOver)
+	c.meter.watch(c.opt.Timeouts.TakeOver)
 	c.meter.touch()
 	c.r = wire.NewReader(c, readBuffer)
 	c.w = wire.NewWriter(&c.meter, s.writers)

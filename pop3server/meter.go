@@ -24,8 +24,9 @@ type meter struct {
 	rate  int
 	// glance is after what time it is looked at how much of a write a client has
 	// taken: who takes little is slow, and not silent. It is 0 for a connection
-	// that may not go on after that; writes are short there.
+	// that may not go on after that; writes have up to piece octets there.
 	glance time.Duration
+	piece  int
 
 	in, out atomic.Int64
 	active  atomic.Int64 // when an octet last went either way, as time since start
@@ -67,22 +68,22 @@ func (m *meter) Read(p []byte) (int, error) {
 // paid is how many octets at a time a client is given time for.
 const paid = 32 << 10
 
-// glanceOf returns the glance at a connection, with which a reader is known to
-// be there before its session is taken for silent. A connection of package tls
+// watch sets glance and piece, so that a reader at the minimum rate is known to be
+// there before its session is taken for silent. A connection of package tls
 // cannot go on after a deadline for writing, and others may have one below.
-func glanceOf(nc net.Conn, takeOver time.Duration) time.Duration {
-	const glance = 10 * time.Second
-	switch nc.(type) {
+func (m *meter) watch(takeOver time.Duration) {
+	m.glance, m.piece = 10*time.Second, paid
+	if takeOver > 0 {
+		m.glance = min(m.glance, takeOver/2)
+		m.piece = min(paid, max(1, int(int64(m.rate)*takeOver.Milliseconds()/2000)))
+	}
+	switch m.Conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 	default:
-		if reflect.TypeOf(nc) != pipeType {
-			return 0
+		if reflect.TypeOf(m.Conn) != pipeType {
+			m.glance = 0
 		}
 	}
-	if takeOver > 0 {
-		return min(glance, takeOver/2)
-	}
-	return glance
 }
 
 var pipeType = func() reflect.Type {
@@ -100,7 +101,7 @@ func (m *meter) Write(p []byte) (int, error) {
 	for done := 0; ; {
 		piece := p[done:]
 		if m.glance == 0 {
-			piece = piece[:min(len(piece), paid)]
+			piece = piece[:min(len(piece), m.piece)]
 		}
 		began := time.Now()
 		if err := m.writeFor(m.patience(len(piece))-m.late, began); err != nil {

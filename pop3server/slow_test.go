@@ -61,25 +61,32 @@ func TestDeadReaderSaysQuitAhead(t *testing.T) {
 	})
 }
 
-// What a client is given to take may wait longer than the whole of a short
-// silence lasts.
+// A slow reader is not taken for silent where silence is short, over connections
+// of all kinds.
 func TestSlowReaderWhereSilenceIsShort(t *testing.T) {
-	inTime(t, func(opt *pop3server.Options) { opt.Timeouts.TakeOver = 5 * time.Second }, func(t timed) {
-		slow := dial(t, t.server, "").signIn()
-		slow.ask("RETR 2", "+OK")
-		p := make([]byte, 10_000)
-		for range 40 {
-			time.Sleep(time.Second)
-			if _, err := slow.r.Read(p); err != nil {
-				t.Fatal(err)
+	for _, kind := range []string{"a pipe", "a foreign connection"} {
+		inTime(t, func(opt *pop3server.Options) { opt.Timeouts.TakeOver = 15 * time.Second }, func(t timed) {
+			mine, theirs := net.Pipe()
+			if kind != "a pipe" {
+				theirs = &tally{Conn: theirs}
 			}
-			early := dial(t, t.server, "")
-			early.want("+OK")
-			early.ask("AUTH PLAIN AGFuYQBzZWNyZXQ=", "-ERR [IN-USE]")
-			early.ask("QUIT", "+OK")
-			<-t.ends
-		}
-	})
+			go t.server.ServeConn(context.Background(), theirs, false)
+			slow := newClient(t, mine).signIn()
+			slow.ask("RETR 2", "+OK")
+			p := make([]byte, 1500)
+			for range 60 {
+				time.Sleep(time.Second)
+				if _, err := slow.r.Read(p); err != nil {
+					t.Fatal(kind, err)
+				}
+				early := dial(t, t.server, "")
+				early.want("+OK")
+				early.ask("AUTH PLAIN AGFuYQBzZWNyZXQ=", "-ERR [IN-USE]")
+				early.ask("QUIT", "+OK")
+				<-t.ends
+			}
+		})
+	}
 }
 
 // tally counts writes.
