@@ -19,6 +19,10 @@ import (
 	"restante.example/pop3"
 )
 
+// lmtpPatience is how long the reply to a whole message is waited for once
+// restante is told to stop.
+const lmtpPatience = 30 * time.Second
+
 // lmtp hands messages to an LMTP server (RFC 2033), octet for octet. One
 // connection serves message after message.
 type lmtp struct {
@@ -109,9 +113,7 @@ func (d *lmtp) deliver(ctx context.Context, it *collect.Item) error {
 				return fmt.Errorf("%w: %w", collect.ErrUnavailable, err)
 			}
 		}
-		stop := context.AfterFunc(ctx, d.conn.interrupt)
 		begun, err := d.conn.deliver(ctx, d.opt.Recipient, it.Message.Size, body)
-		stop()
 		var reply *lmtpReply
 		if err == nil || errors.As(err, &reply) && !d.conn.broken {
 			return err
@@ -133,7 +135,7 @@ func (d *lmtp) dial(ctx context.Context) (*lmtpConn, error) {
 		return nil, err
 	}
 	c := &lmtpConn{conn: conn, r: wire.NewReader(conn, 4096), w: wire.NewWriter(conn, wire.NewPool(64<<10)), timeout: d.opt.Timeout}
-	stop := context.AfterFunc(ctx, c.interrupt)
+	stop := whenOver(ctx, c.interrupt)
 	defer stop()
 	_, err = c.reply(ctx, "the greeting")
 	if err == nil {
@@ -165,6 +167,21 @@ func (e *lmtpReply) Error() string { return "LMTP: " + e.command + ": " + e.text
 // interrupt ends the step that is under way.
 func (c *lmtpConn) interrupt() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }
 
+// whenOver calls f once ctx is over, unless stop was called before. When stop
+// returns, f does not run any more: it changes no deadline that is set later.
+func whenOver(ctx context.Context, f func()) (stop func()) {
+	done := make(chan struct{})
+	end := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return func() {
+		if !end() {
+			<-done
+		}
+	}
+}
+
 // step gives the next step its time, and none once ctx is over. It looks behind
 // setting the deadline: an interruption that comes later sets its own.
 func (c *lmtpConn) step(ctx context.Context) error {
@@ -177,6 +194,40 @@ func (c *lmtpConn) step(ctx context.Context) error {
 // deliver sends one message. begun is true once it may have been taken.
 func (c *lmtpConn) deliver(ctx context.Context, recipient string, size int64, body io.Reader) (begun bool, err error) {
 	c.broken = true
+	stop := whenOver(ctx, c.interrupt)
+	begun, err = c.send(ctx, recipient, size, body)
+	stop()
+	if err != nil {
+		return begun, err
+	}
+	// One recipient, so one reply. RFC 2033 section 4.2.
+	err = c.verdict(ctx)
+	var reply *lmtpReply
+	c.broken = err != nil && !errors.As(err, &reply)
+	return true, err
+}
+
+// verdict reads the reply to a message that the server has whole, also when ctx
+// is over: it may take the message all the same, and whoever does not know that
+// hands it over again. Then it has less time.
+func (c *lmtpConn) verdict(ctx context.Context) error {
+	end := time.Now().Add(c.timeout)
+	if err := c.conn.SetDeadline(end); err != nil {
+		return err
+	}
+	stop := whenOver(ctx, func() {
+		if soon := time.Now().Add(lmtpPatience); soon.Before(end) {
+			_ = c.conn.SetDeadline(soon)
+		}
+	})
+	defer stop()
+	_, err := c.read("the message")
+	return err
+}
+
+// send sends one message to its final dot. begun is true once that may have
+// gone out.
+func (c *lmtpConn) send(ctx context.Context, recipient string, size int64, body io.Reader) (begun bool, err error) {
 	from := "MAIL FROM:<>"
 	for _, line := range strings.Split(c.extensions, "\n") {
 		switch word, _, _ := strings.Cut(strings.ToUpper(line), " "); word {
@@ -198,17 +249,7 @@ func (c *lmtpConn) deliver(ctx context.Context, recipient string, size int64, bo
 		return false, err
 	}
 	c.w.BeginText()
-	if err := c.text(ctx, body); err != nil {
-		return true, err
-	}
-	// One recipient, so one reply. RFC 2033 section 4.2.
-	if _, err := c.reply(ctx, "the message"); err != nil {
-		var reply *lmtpReply
-		c.broken = !errors.As(err, &reply)
-		return true, err
-	}
-	c.broken = false
-	return true, nil
+	return true, c.text(ctx, body)
 }
 
 // text sends the message piece by piece, each with its own deadline.
@@ -269,12 +310,17 @@ func (c *lmtpConn) quiet(before string) error {
 	return nil
 }
 
-// reply reads a reply of any number of lines, and returns its texts. What is
-// not 2xx, or 354 for DATA, is an error.
+// reply waits for the reply to a command.
 func (c *lmtpConn) reply(ctx context.Context, command string) (string, error) {
 	if err := c.step(ctx); err != nil {
 		return "", err
 	}
+	return c.read(command)
+}
+
+// read reads a reply of any number of lines, and returns its texts. What is not
+// 2xx, or 354 for DATA, is an error.
+func (c *lmtpConn) read(command string) (string, error) {
 	var texts []string
 	for range 100 {
 		raw, err := c.r.ReadLine(4096)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -282,7 +283,8 @@ func TestLMTPRepliesToSomethingElse(t *testing.T) {
 	}
 }
 
-// hasty is a connection whose nth step is interrupted just as it begins.
+// hasty is a connection whose nth step is interrupted just as it begins. It waits
+// for that, but not for ever: one step is not broken off.
 type hasty struct {
 	net.Conn
 	n           int
@@ -297,17 +299,24 @@ func (c *hasty) SetDeadline(at time.Time) error {
 	}
 	if c.n--; c.n == 0 {
 		c.cancel()
-		<-c.interrupted
+		select {
+		case <-c.interrupted:
+		case <-time.After(time.Second):
+		}
 	}
 	return c.Conn.SetDeadline(at)
 }
 
-// Who is told to stop does so at every step, however long the server takes.
+// Who is told to stop does so at every step, however long the server takes,
+// except when it has the message whole: then its reply counts.
 func TestLMTPStops(t *testing.T) {
 	for n := 1; ; n++ {
 		ctx, cancel := context.WithCancel(t.Context())
+		var taken atomic.Int32
 		d := openAt(t, lmtpScript(t, func(_ int, word string) string {
 			switch {
+			case word == ".":
+				taken.Add(1)
 			case ctx.Err() != nil:
 				return ""
 			case word == "DATA":
@@ -328,16 +337,72 @@ func TestLMTPStops(t *testing.T) {
 		all := ctx.Err() == nil // there is no such step
 		cancel()
 		if all {
-			if it.Err != nil || n < 8 {
+			if it.Err != nil || n < 9 {
 				t.Errorf("%d steps, %v", n, it.Err)
 			}
 			d.conn.conn = conn
 			conn.Close() // the server says no farewell any more
 			return
 		}
-		if it.Err == nil || d.conn != nil {
-			t.Errorf("told to stop at step %d: %v", n, it.Err)
+		filed := it.Err == nil
+		if filed != (taken.Load() == 2) || filed != (d.conn != nil) {
+			t.Errorf("told to stop at step %d: %v; the server has taken %d", n, it.Err, taken.Load())
 		}
+		if d.conn != nil {
+			conn.Close()
+		}
+	}
+}
+
+// A server that works on a message while restante is told to stop has it once:
+// its reply is waited for, and not for as long as otherwise.
+func TestLMTPStopsBehindTheMessage(t *testing.T) {
+	for _, c := range []struct {
+		reply         string
+		after, within time.Duration
+		filed         bool
+	}{
+		{"250 taken", 20 * time.Second, 21 * time.Second, true},
+		{"452 disk full", 20 * time.Second, 21 * time.Second, false},
+		{"250 taken", time.Hour, 40 * time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ours, theirs := net.Pipe()
+			var wait sync.WaitGroup
+			defer wait.Wait()
+			wait.Go(func() {
+				defer theirs.Close()
+				in := bufio.NewScanner(theirs)
+				for in.Scan() {
+					answer := "250 ok"
+					switch in.Text() {
+					case "DATA":
+						answer = "354 go on"
+					case "Subject: 1", "":
+						continue
+					case ".":
+						cancel()
+						time.Sleep(c.after)
+						answer = c.reply
+					}
+					_, _ = io.WriteString(theirs, answer+"\r\n") // who does not listen any more hangs up
+				}
+			})
+			d := &lmtp{opt: Options{Recipient: "u@example.org"}, conn: &lmtpConn{conn: ours, r: wire.NewReader(ours, 4096),
+				w: wire.NewWriter(ours, wire.NewPool(4096)), timeout: 5 * time.Minute}}
+			it := item(t, d, "1", "Subject: 1\r\n\r\n")
+			d.Prepare(ctx, []*collect.Item{it})
+			begun := time.Now()
+			d.File(ctx, []*collect.Item{it})
+			var refusal *lmtpReply
+			if took := time.Since(begun); (it.Err == nil) != c.filed || took > c.within || ctx.Err() == nil ||
+				errors.As(it.Err, &refusal) != (c.reply[0] == '4') {
+				t.Errorf("%q after %v: %v after %v", c.reply, c.after, it.Err, took)
+			}
+			_ = d.Close() // the slow one has hung up
+		})
 	}
 }
 
