@@ -114,6 +114,7 @@ func TestMaildirRecover(t *testing.T) {
 // same name: only what nobody writes to any more is cleaned away.
 func TestCleaningLeavesTheLivingAlone(t *testing.T) {
 	us := fmt.Sprintf("P%dQ", os.Getpid())
+	parent := fmt.Sprintf("P%dQ", os.Getppid())
 	at := "." + hostName()
 	day := 24 * time.Hour
 	for _, c := range []struct {
@@ -124,7 +125,10 @@ func TestCleaningLeavesTheLivingAlone(t *testing.T) {
 	}{
 		{"of this process", "", "", 0, true},
 		{"of this process, and the clock was set ahead", "", "", 400 * day, true},
-		{"of a process that lives", us, fmt.Sprintf("P%dQ", os.Getppid()), 400 * day, true},
+		{"of a process that lives", us, parent, 35 * time.Hour, true},
+		{"of a process that lives, and the clock was set back", us, parent, -35 * time.Hour, true},
+		{"of a dead process whose number another has", us, parent, 37 * time.Hour, false},
+		{"of a dead process whose number another has, and from the future", us, parent, -37 * time.Hour, false},
 		{"of a process that is dead", us, "P999999999Q", 0, false},
 		{"of an earlier process with our number", us, us + "0", 0, false},
 		{"of another account", us, "P999999999Q", 0, true},

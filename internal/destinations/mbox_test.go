@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"restante.example/collect"
 )
@@ -391,6 +392,43 @@ func TestMboxDotlockHasItsOwner(t *testing.T) {
 	list, err := os.ReadDir(dir)
 	if err != nil || len(list) != 2 || list[1].Name() != filepath.Base(theirs) {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// A temporary dotlock does not stay because another process has the number of
+// the one that was killed.
+func TestMboxCleansDotlocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mbox")
+	held.try("HELD")
+	defer held.release("HELD")
+	for _, c := range []struct {
+		pid   int
+		token string
+		host  string
+		age   time.Duration
+		stays bool
+	}{
+		{os.Getpid(), "HELD", hostName(), 400 * 24 * time.Hour, true},
+		{os.Getpid(), "TOKEN", hostName(), 0, false},
+		{os.Getppid(), "TOKEN", hostName(), 35 * time.Hour, true},
+		{os.Getppid(), "TOKEN", hostName(), 37 * time.Hour, false},
+		{os.Getppid(), "TOKEN", hostName(), -37 * time.Hour, false},
+		{os.Getppid(), "TOKEN", "elsewhere", 37 * time.Hour, true}, // perhaps no name of ours
+	} {
+		name := fmt.Sprintf("%s.lock.%d.%s.%s", path, c.pid, c.token, c.host)
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		made := time.Now().Add(-c.age)
+		if err := os.Chtimes(name, made, made); err != nil {
+			t.Fatal(err)
+		}
+		if err := cleanDots(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(name); (err == nil) != c.stays {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 

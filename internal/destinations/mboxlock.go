@@ -154,7 +154,7 @@ func writeOwner(name, token string, flag int) error {
 }
 
 // cleanDots removes temporary dotlocks of processes of this machine that were
-// killed.
+// killed, old ones also where another process has the number by now.
 func cleanDots(path string) error {
 	list, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -167,10 +167,18 @@ func cleanDots(path string) error {
 			continue
 		}
 		pid, err := strconv.Atoi(parts[0])
-		if lives, known := ownerLives(pid, parts[2], parts[1]); err == nil && known && !lives {
-			if err := ignoreMissing(os.Remove(filepath.Join(filepath.Dir(path), e.Name()))); err != nil {
-				return err
+		lives, known := ownerLives(pid, parts[2], parts[1])
+		if err != nil || !known || lives && pid == os.Getpid() {
+			continue
+		}
+		if lives {
+			// One that is gone already is nobody's concern.
+			if info, err := e.Info(); err != nil || !tooOld(time.Since(info.ModTime())) {
+				continue
 			}
+		}
+		if err := ignoreMissing(os.Remove(filepath.Join(filepath.Dir(path), e.Name()))); err != nil {
+			return err
 		}
 	}
 	return nil

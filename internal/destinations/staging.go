@@ -25,7 +25,7 @@ import (
 // system makes one commit of what comes together.
 const flushers = 64
 
-// staleTemp is the age from which a temporary file of another machine is left
+// staleTemp is the age from which a temporary file of another process is left
 // over from a run that died, the usual one for Maildir.
 const staleTemp = 36 * time.Hour
 
@@ -197,24 +197,28 @@ func (s *staging) clean(account string) error {
 	return nil
 }
 
-// leftBehind reports whether nobody writes to a temporary file any more. On this
-// machine its process says so, whatever the clock does. Of another machine it is
-// known by age only; a file from the future is of a clock that was wrong.
+// leftBehind reports whether nobody writes to a temporary file any more. This
+// process knows its own, whatever the clock does, and a dead one writes nothing.
+// Of the others age decides: the number of one that lives may have been that of
+// another before, and of other machines nothing else is known.
 func (s *staging) leftBehind(name, process, host string) (bool, error) {
 	pid, err := strconv.Atoi(process)
 	if err != nil {
 		return false, nil // not a name of ours
 	}
-	if lives, known := ownerLives(pid, host, name); known {
+	if lives, known := ownerLives(pid, host, name); known && (!lives || pid == os.Getpid()) {
 		return !lives, nil
 	}
 	info, err := s.fs.Stat(s.path(name))
 	if err != nil {
 		return false, err
 	}
-	age := time.Duration(s.fs.Now().UnixNano() - info.ModTime)
-	return age.Abs() >= staleTemp, nil
+	return tooOld(time.Duration(s.fs.Now().UnixNano() - info.ModTime)), nil
 }
+
+// tooOld reports whether a temporary file of that age is left over. One from the
+// future is of a clock that was wrong.
+func tooOld(age time.Duration) bool { return age.Abs() >= staleTemp }
 
 // classify marks errors that the next message would meet as well. A full disk
 // is none of them: a smaller message may fit.
