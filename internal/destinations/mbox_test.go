@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,64 @@ func TestMboxLocks(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".lock"); err != nil {
 		t.Errorf("another's lock is gone: %v", err)
+	}
+}
+
+// Another program's dotlock is heeded also where it cannot be read, or where we
+// could not make one; none is needed there, and an old one is in nobody's way.
+func TestMboxHeedsDotlocks(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Skip("needs a user whom modes bind; run on Unix, not as root")
+	}
+	const none = -1
+	for _, c := range []struct {
+		what      string
+		dir, lock os.FileMode
+		age       time.Duration
+		waits     bool
+	}{
+		{"unreadable", 0o700, 0, 0, true},
+		{"unreadable and old", 0o700, 0, time.Hour, false},
+		{"in a directory of others", 0o500, 0o400, 0, true},
+		{"unreadable in a directory of others", 0o500, 0, 0, true},
+		{"old in a directory of others", 0o500, 0o400, time.Hour, false},
+		{"not there in a directory of others", 0o500, 0, none, false},
+	} {
+		dir := filepath.Join(t.TempDir(), "mail")
+		path := filepath.Join(dir, "mbox")
+		d := openAt(t, "mbox:"+path, Options{})
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c.age != none {
+			if err := os.WriteFile(path+".lock", []byte("0"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			made := time.Now().Add(-c.age)
+			if err := errors.Join(os.Chtimes(path+".lock", made, made), os.Chmod(path+".lock", c.lock)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(dir, c.dir); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*lockPoll)
+		it := item(t, d, "k", "Subject: x\r\n\r\n")
+		d.Prepare(ctx, []*collect.Item{it})
+		if errors.Is(it.Err, context.DeadlineExceeded) != c.waits || (it.Err != nil) != c.waits {
+			t.Errorf("%s: %v", c.what, it.Err)
+		}
+		cancel()
+		if it.Err == nil {
+			d.File(t.Context(), []*collect.Item{it})
+		}
+		it.Staged.Discard()
+		if it.Err != nil && !c.waits {
+			t.Errorf("%s: %v", c.what, it.Err)
+		}
+		if err := os.Chmod(dir, 0o700); err != nil { // so that it can be removed
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -111,21 +111,36 @@ func lockMbox(ctx context.Context, locks *Locks, path string) (*mboxLock, error)
 	held.try(token)
 	err := retry(ctx, func() (bool, error) {
 		err := makeDot(dot, token)
+		if err == nil {
+			return true, nil
+		}
+		if noDots(err) {
+			// Who may not make one still heeds that of another.
+			if _, e := os.Lstat(dot); e == nil {
+				err = fs.ErrExist
+			}
+		}
 		if errors.Is(err, fs.ErrExist) {
 			return false, breakStale(dot)
 		}
-		return err == nil, err
+		return false, err
 	})
 	if err == nil {
 		l.dot, l.token = dot, token
 		return l, nil
 	}
 	held.release(token)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly) {
+	if noDots(err) {
 		return l, nil // as in /var/mail for those who are not in its group
 	}
 	locks.release(l.path)
 	return nil, fmt.Errorf("%s: %w", dot, err)
+}
+
+// noDots reports whether an error says that the directory takes no dotlock of
+// ours.
+func noDots(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly)
 }
 
 // makeDot makes a dotlock that has its owner in it from the first moment: an
@@ -223,9 +238,10 @@ func breakStale(dot string) error {
 		return ignoreMissing(err)
 	}
 	text, err := os.ReadFile(dot)
-	if err != nil {
-		return ignoreMissing(err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	// One that cannot be read is of an unknown owner.
 	lives, known := ownerLives(parseOwner(string(text)))
 	if (lives || !known) && time.Since(info.ModTime()) < lockStale {
 		return nil
