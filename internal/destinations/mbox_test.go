@@ -454,6 +454,32 @@ func TestMboxDotlockHasItsOwner(t *testing.T) {
 	}
 }
 
+// When NFS loses the answer to a link and asks again, it says that the link is
+// there already: it is ours.
+func TestMboxDotlockAnswerLost(t *testing.T) {
+	dot := filepath.Join(t.TempDir(), "mbox.lock")
+	const token = "TOKEN"
+	temp := fmt.Sprintf("%s.%d.%s.%s", dot, os.Getpid(), token, hostName())
+	if err := os.WriteFile(temp, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(temp, dot); err != nil {
+		t.Skip("needs links; run on another file system: ", err)
+	}
+	if err := makeDot(dot, token); err != nil {
+		t.Error(err)
+	}
+	if _, _, got := parseOwner(textIn(t, dot)); got != token {
+		t.Errorf("the lock has %q", got)
+	}
+	if _, err := os.Stat(temp); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the temporary one is left: %v", err)
+	}
+	if err := makeDot(dot, "OTHER"); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a second one: %v", err)
+	}
+}
+
 // A temporary dotlock does not stay because another process has the number of
 // the one that was killed.
 func TestMboxCleansDotlocks(t *testing.T) {

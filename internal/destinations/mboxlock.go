@@ -152,11 +152,25 @@ func makeDot(dot, token string) error {
 		return err
 	}
 	err := os.Link(temp, dot)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	switch {
+	case err == nil:
+	case oneFile(temp, dot):
+		err = nil // it was done: NFS lost the answer, and asked again
+	case !errors.Is(err, fs.ErrExist):
 		err = writeOwner(dot, token, os.O_EXCL) // a file system without links
 	}
 	_ = os.Remove(temp) // cleanDots removes one that stays
 	return err
+}
+
+// oneFile reports whether two names are of one file.
+func oneFile(one, two string) bool {
+	a, err := os.Lstat(one)
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(two)
+	return err == nil && os.SameFile(a, b)
 }
 
 func writeOwner(name, token string, flag int) error {
