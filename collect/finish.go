@@ -19,7 +19,12 @@ import (
 func (s *session) finish(ctx context.Context) (again bool, err error) {
 	victims, due := s.victims()
 	if s.unsafe() {
-		changes, _ := s.age()
+		var changes Changes
+		// Before the victims are compared, their ids may name others of those
+		// that vanished.
+		if len(victims) == 0 {
+			changes, _ = s.age()
+		}
 		if err := s.remember(ctx, changes); err != nil {
 			return false, &fatalError{err}
 		}

@@ -320,6 +320,29 @@ func TestVanishedMayBeTheRefusedMessage(t *testing.T) {
 	b.expect(t, upTo(5)...)
 }
 
+// The id of a message that somebody deleted is given to another one, whose own
+// vanishes, and that shows only when they are compared for deletion: in the session
+// after one in which a destination refused a message.
+func TestIDMovesBesideARefusedMessage(t *testing.T) {
+	s := &server{mail: letters(1, 3)}
+	b := box{fail: func(_ collect.Message, data string) error {
+		if data == text(1) {
+			return errors.New("no")
+		}
+		return nil
+	}}
+	var j collect.Memory
+	a := account(s, b.destination("box"))
+	run(t, a, &j)
+	s.mail = append(letters(1, 1), letter{uid: "uid-2", text: text(3)})
+	a.Keep.Delete = true
+	run(t, a, &j)
+	b.expect(t, 2, 3)
+	if len(s.mail) != 1 {
+		t.Errorf("left: %v", s.mail)
+	}
+}
+
 func TestFlagsInTheHeaderMakeNoNewMessage(t *testing.T) {
 	s := &server{mail: letters(1, 5)}
 	var b box
