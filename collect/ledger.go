@@ -7,11 +7,16 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
 // forgetAfter is how long a message must be absent before it is forgotten.
 const forgetAfter = 30 * 24 * time.Hour
+
+// replacedUID is before the id in entries of what it named until it named another
+// message.
+const replacedUID = "\x00replaced:"
 
 // ledger is the journal's content in memory, and what it means for the
 // listing of one session.
@@ -21,10 +26,13 @@ type ledger struct {
 	entries map[int64]*Entry
 	byUID   map[string][]*Entry
 	nextID  int64
-	claimed map[int64]bool // entries that a row of this listing stands for
+	moved   map[string]bool // ids that have turned out to name another message
+	claimed map[int64]bool  // entries that a row of this listing stands for
 	// vanished are entries that were on the server until now and that no row
 	// of this listing stands for, by their content.
 	vanished map[Hash][]*Entry
+	// away are those that were absent before and that we have not deleted.
+	away map[Hash][]*Entry
 }
 
 func openLedger(ctx context.Context, j Journal) (*ledger, error) {
@@ -40,9 +48,13 @@ func openLedger(ctx context.Context, j Journal) (*ledger, error) {
 		journal: j, marks: marks, nextID: 1,
 		entries: make(map[int64]*Entry, len(list)),
 		byUID:   make(map[string][]*Entry, len(list)),
+		moved:   make(map[string]bool),
 	}
 	for i := range list {
 		l.add(&list[i])
+		if uid, ok := strings.CutPrefix(list[i].UID, replacedUID); ok {
+			l.moved[uid] = true
+		}
 	}
 	return l, nil
 }
@@ -151,15 +163,21 @@ func (l *ledger) match(rows []*row) {
 			}
 		}
 	}
-	l.vanished = make(map[Hash][]*Entry)
+	l.vanished, l.away = make(map[Hash][]*Entry), make(map[Hash][]*Entry)
 	for _, e := range l.entries {
+		switch {
 		// Where rows have no id yet, an id made from a header cannot be missed.
-		if !l.claimed[e.ID] && !e.Gone && e.Absent.IsZero() && !(nameless && isHeaderUID(e.UID)) {
+		case l.claimed[e.ID], e.Gone, nameless && isHeaderUID(e.UID):
+		case e.Absent.IsZero():
 			l.vanished[e.Content] = append(l.vanished[e.Content], e)
+		default:
+			l.away[e.Content] = append(l.away[e.Content], e)
 		}
 	}
-	for _, list := range l.vanished {
-		slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.ID, b.ID) })
+	for _, m := range []map[Hash][]*Entry{l.vanished, l.away} {
+		for _, list := range m {
+			slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.ID, b.ID) })
+		}
 	}
 }
 
@@ -189,7 +207,8 @@ func (r *row) octets() int64 {
 // recognise finds the entry of a row that had none and whose content has been
 // retrieved: one with the same UID whose announced size has changed, or one
 // that was on the server until now under an id that has vanished, or that
-// names another message.
+// names another message. An id that has done so may have named another one for
+// long, so for its row what was absent before counts too.
 //
 // Content alone does not count: twins are two messages, and so is mail that
 // was put back.
@@ -202,7 +221,11 @@ func (l *ledger) recognise(r *row, content Hash, partial bool) *Entry {
 			return e
 		}
 	}
-	for _, e := range l.vanished[content] {
+	missed := l.vanished[content]
+	if l.moved[r.uid] {
+		missed = append(slices.Clip(missed), l.away[content]...)
+	}
+	for _, e := range missed {
 		if !l.claimed[e.ID] && e.Partial == partial {
 			l.rename(e, r.uid)
 			e.Announced = r.announced
@@ -236,7 +259,8 @@ func (l *ledger) create(account string, r *row, content, header Hash, octets int
 
 // replaced notes that an id now names another message than the entry's.
 func (l *ledger) replaced(e *Entry, now time.Time) {
-	l.rename(e, "\x00replaced:"+e.UID)
+	l.moved[e.UID] = true
+	l.rename(e, replacedUID+e.UID)
 	e.Absent = now
 }
 

@@ -343,6 +343,39 @@ func TestIDMovesBesideARefusedMessage(t *testing.T) {
 	}
 }
 
+// The same, where mail is kept at first: then the message has been absent for a while
+// when it turns out that the id names it.
+func TestIDMovesWhileMailIsKept(t *testing.T) {
+	for _, swap := range []bool{false, true} {
+		s := &server{mail: letters(1, 3)}
+		var b box
+		var j collect.Memory
+		a := account(s, b.destination("box"))
+		run(t, a, &j)
+		if swap {
+			s.mail[1].text, s.mail[2].text = s.mail[2].text, s.mail[1].text
+		} else {
+			s.mail = []letter{s.mail[0], {uid: "uid-2", text: text(3)}}
+		}
+		run(t, a, &j)
+		// So that the session that compares is the last of its run.
+		s.caps = []string{"LOGIN-DELAY 900"}
+		a.Keep.Delete = true
+		for range 3 {
+			run(t, a, &j)
+		}
+		b.expect(t, upTo(3)...)
+		if len(s.mail) != 0 {
+			t.Errorf("swapped %t, left: %v", swap, s.mail)
+		}
+		// What we have deleted is new when it is put back.
+		s.mail = []letter{{uid: "uid-2", text: text(1)}}
+		run(t, a, &j)
+		run(t, a, &j)
+		b.expect(t, 1, 1, 2, 3)
+	}
+}
+
 func TestFlagsInTheHeaderMakeNoNewMessage(t *testing.T) {
 	s := &server{mail: letters(1, 5)}
 	var b box
