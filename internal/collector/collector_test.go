@@ -262,6 +262,82 @@ func TestUnlockComesBeforeTheSettings(t *testing.T) {
 	})
 }
 
+// A wrong password that a person gives does not stop an account for ever whose
+// settings have the right one. Where they have not, it stops.
+func TestWrongUnlockGivesTheSettingsTheirTurn(t *testing.T) {
+	for _, right := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "pw")
+			s := serve(t)
+			defer s.Close()
+			if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			a := account(t, dir, func(s *accounts.Settings) { s.Password, s.PasswordFile = "", file })
+			p := &Poller{Collector: newCollector(dir, s, nil)}
+			_, stop := poller(t, p, func() ([]*accounts.Account, error) { return []*accounts.Account{a}, nil })
+			defer stop()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if !right {
+				if err := os.WriteFile(file, []byte("outdated too\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := p.Unlock(a.Name, "outdated"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if got, err := ReadStatus(p.State, a); err != nil || got.Waiting != "password" || got.NextPoll.IsZero() {
+				t.Errorf("refused: %+v, %v", got, err)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			got, err := ReadStatus(p.State, a)
+			if err != nil || right != (got.Waiting == "") || right == got.NextPoll.IsZero() {
+				t.Errorf("later: %+v, %v", got, err)
+			}
+			if n := s.SignIns(); !right && n != 3 {
+				t.Errorf("%d sign-ins", n)
+			}
+		})
+	}
+}
+
+// What was given for one server is not for another that has its name now.
+func TestUnlockedUntilTheSettingsChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := serve(t)
+		defer s.Close()
+		load := func(user string) []*accounts.Account {
+			a := account(t, dir, func(s *accounts.Settings) { s.Password, s.User = "", user })
+			a.Name = "mail"
+			return []*accounts.Account{a}
+		}
+		list := load("u1")
+		p := &Poller{Collector: newCollector(dir, s, nil)}
+		reload, stop := poller(t, p, func() ([]*accounts.Account, error) { return list, nil })
+		defer stop()
+		if err := p.Unlock("mail", "secret"); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			user string
+			want sasl.Secret
+		}{{"u1", "secret"}, {"u2", ""}} {
+			list = load(test.user)
+			reload <- struct{}{}
+			synctest.Wait()
+			if got := p.unlocked(list[0]); got != test.want {
+				t.Errorf("%s: %d octets", test.user, len(got))
+			}
+		}
+	})
+}
+
 // A password that is not where the settings say is looked for again: who puts it
 // there need not tell.
 func TestPasswordComesLater(t *testing.T) {

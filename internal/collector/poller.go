@@ -7,7 +7,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,6 +60,7 @@ func (p *Poller) Run(ctx context.Context, reload <-chan struct{}, ready func(rel
 	p.Source.Unlocked = p.unlocked
 	for reloaded := false; ; reloaded = true {
 		stop, wait := p.start(ctx, list)
+		old := list
 		ready(reloaded)
 		for again := true; again; {
 			select {
@@ -78,8 +82,22 @@ func (p *Poller) Run(ctx context.Context, reload <-chan struct{}, ready func(rel
 		// A collection that is interrupted goes on where it was: that is what
 		// the journal is for.
 		stop()
+		p.review(old, list)
 		wait()
 	}
+}
+
+// review forgets the passwords that were given for accounts whose settings are
+// others now: they may name another server, or have the new password.
+func (p *Poller) review(old, list []*accounts.Account) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.secrets, func(name string, _ sasl.Secret) bool {
+		return !slices.ContainsFunc(list, func(a *accounts.Account) bool {
+			same := func(o *accounts.Account) bool { return reflect.DeepEqual(o, a) }
+			return a.Name == name && slices.ContainsFunc(old, same)
+		})
+	})
 }
 
 // start begins to poll the accounts.
@@ -150,11 +168,15 @@ func (p *Poller) poll(ctx context.Context, a *accounts.Account, kick <-chan stru
 		waiting = ""
 		wait = time.Duration(a.Interval)
 		switch {
+		case errors.Is(err, pop3.CodeAuth) && used != "":
+			// What a person gave may be outdated, and the settings right.
+			p.forget(a.Name, used)
+			waiting = "password"
+			log.Error("the server refuses the password that restante unlock gave; next time that of the settings, if any", "error", err, "again in", wait)
 		case errors.Is(err, pop3.CodeAuth):
 			// behaviours.md, Client 9: stop and tell the person.
 			log.Error("the server refuses the password; not trying again before restante unlock or a reload", "error", err)
 			waiting, wait = "password", never
-			p.forget(a.Name, used)
 		case errors.As(err, &secret):
 			// To look again costs the server nothing.
 			failures++
