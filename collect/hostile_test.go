@@ -190,6 +190,39 @@ func TestListingOfLongIDs(t *testing.T) {
 	}
 }
 
+// Each session offers other messages, lets one pass and is cut, so that there is
+// always reason for another one.
+func TestLongIDsInEachSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count = 2000
+		s := &server{answer: map[string]string{fmt.Sprint("RETR ", count): "<cut>"}}
+		for n := 1; n < count-1; n++ {
+			s.answer[fmt.Sprint("RETR ", n)] = "-ERR no\r\n"
+		}
+		pad := strings.Repeat("x", 8000)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var b box
+		a := account(s, b.destination("box"))
+		a.Dial = func(ctx context.Context, opt *pop3client.Options) (*pop3client.Client, error) {
+			s.mu.Lock()
+			s.mail = nil
+			for n := range count {
+				s.mail = append(s.mail, letter{uid: fmt.Sprint(s.sessions, "-", n, pad), text: text(s.sessions)})
+			}
+			if s.sessions > 10 {
+				cancel()
+			}
+			s.mu.Unlock()
+			return s.dial(ctx, opt)
+		}
+		if _, err := collect.Run(ctx, a, new(collect.Memory)); !errors.Is(err, pop3client.ErrLimit) {
+			t.Errorf("%d sessions, %v", s.sessions, err)
+		}
+		s.wait.Wait()
+	})
+}
+
 // What is kept of a refusal is bounded, and its code is kept all the same.
 func TestManyLongRefusals(t *testing.T) {
 	s := &server{mail: letters(1, 1000), answer: make(map[string]string)}

@@ -132,6 +132,9 @@ func (r *run) sessions(ctx context.Context) error {
 				return cmp.Or(err, error(pop3client.ErrBroken))
 			}
 		}
+		if r.kept() > maxIDs {
+			return &pop3client.LimitError{What: "list of ids of failed messages", Limit: maxIDs}
+		}
 		wait := time.Duration(fruitless) * pause
 		if r.report.LoginDelay > 0 {
 			if r.report.LoginDelay > r.a.MaxWait {
@@ -150,6 +153,23 @@ func (r *run) sessions(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// keyCost is what a message that is kept in mind takes beside its id.
+const keyCost = 64
+
+// kept is how many octets the messages take that failed or broke the connection: a
+// server may offer others in each session.
+func (r *run) kept() (octets int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.problems {
+		octets += len(k.uid) + keyCost
+	}
+	for k := range r.suspects {
+		octets += len(k.uid) + keyCost
+	}
+	return octets
 }
 
 // session is one session. With again true another one makes sense, whatever err is.

@@ -150,7 +150,8 @@ func (s *session) look(ctx context.Context) error {
 }
 
 // maxIDs is how many octets of ids a listing may have, one of which may be 8 KiB
-// long: the longest that RFC 1939 allows for 900,000 messages.
+// long: the longest that RFC 1939 allows for 900,000 messages. With more than that
+// of messages that failed, a run begins no other session.
 const maxIDs = 64 << 20
 
 // manyRows is how many messages are believed in although STAT has told of fewer.
