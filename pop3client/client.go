@@ -40,8 +40,8 @@ type Client struct {
 	// was, and its reply comes first.
 	askUTF8, utf8Asked bool
 
-	secrets []string // while signing in: what must not be shown, whole
-	encoded []string // and what was sent in base64, of which a part says enough
+	secrets []string // while signing in: what must not be shown
+	encoded []string // and what was sent in base64
 	scratch []byte   // for copying messages
 
 	mu  sync.Mutex // guards err and raw
@@ -194,6 +194,9 @@ func (c *Client) begin(ctx context.Context, state pop3.State, command string) (e
 		return nil, fmt.Errorf("%w: %s was sent ahead", ErrBusy, c.ahead[0])
 	case len(c.ahead) == 0 && c.r.Buffered() > 0:
 		return nil, c.unsolicited(command)
+	}
+	if c.state == pop3.Transaction {
+		c.secrets, c.encoded = nil, nil // replies have numbers in them from now on
 	}
 	c.active = command
 	stop := c.conn.watch(ctx)

@@ -155,7 +155,7 @@ func (c *Client) UserPass(ctx context.Context, user string, password sasl.Secret
 		return err
 	}
 	defer end()
-	defer c.hide(string(password))()
+	c.hide(string(password))
 	if _, err := c.roundTrip("USER", userLine, userLine); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (c *Client) apop(ctx context.Context, user string, password sasl.Secret) er
 		return err
 	}
 	defer end()
-	defer c.hide(prepared, digest)()
+	c.hide(prepared, digest)
 	if _, err := c.roundTrip("APOP", line, "APOP "+user+" "+masked); err != nil {
 		return err
 	}
@@ -220,18 +220,22 @@ func (c *Client) signedIn() {
 	c.caps, c.capsKnown = nil, false
 }
 
-// hide keeps secrets that a server repeats out of errors and traces.
-func (c *Client) hide(secrets ...string) (show func()) {
-	c.secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < 3 })
-	return func() { c.secrets, c.encoded = nil, nil }
+// hide keeps secrets that a server repeats out of errors and traces, until the first
+// command after sign-in: what repeats one may come behind the answer to its command.
+func (c *Client) hide(secrets ...string) {
+	for _, s := range secrets {
+		if len(s) >= 3 && !slices.Contains(c.secrets, s) {
+			c.secrets = append(c.secrets, s)
+		}
+	}
 }
 
 // redact takes out of a line what must not be shown. A server that repeats a
 // command may have cut it short, so the beginning of what was sent goes too.
 func (c *Client) redact(line string) string {
 	const redacted = "[redacted]"
-	for _, sent := range c.encoded {
-		begin := sent[:min(len(sent), 8)]
+	for _, secret := range slices.Concat(c.encoded, c.secrets) {
+		begin := secret[:min(len(secret), 8)]
 		for from := 0; ; {
 			i := strings.Index(line[from:], begin)
 			if i < 0 {
@@ -239,15 +243,12 @@ func (c *Client) redact(line string) string {
 			}
 			from += i
 			n := len(begin)
-			for n < len(sent) && from+n < len(line) && line[from+n] == sent[n] {
+			for n < len(secret) && from+n < len(line) && line[from+n] == secret[n] {
 				n++
 			}
 			line = line[:from] + redacted + line[from+n:]
 			from += len(redacted)
 		}
-	}
-	for _, secret := range c.secrets {
-		line = strings.ReplaceAll(line, secret, redacted)
 	}
 	return line
 }
@@ -255,7 +256,7 @@ func (c *Client) redact(line string) string {
 // encode writes a response in base64, which is as secret as what is in it.
 func (c *Client) encode(response []byte) string {
 	encoded := base64.StdEncoding.EncodeToString(response)
-	if len(encoded) > 0 {
+	if len(encoded) > 0 && !slices.Contains(c.encoded, encoded) {
 		c.encoded = append(c.encoded, encoded)
 	}
 	return encoded
@@ -283,7 +284,7 @@ func (c *Client) authenticate(ctx context.Context, mech sasl.Client, twoLines bo
 		return attempt{}, err
 	}
 	defer end()
-	defer c.hide(secrets...)()
+	c.hide(secrets...)
 	x := exchange{c: c, mech: mech, revealing: !hides(name)}
 	trace := line
 	if encoded := c.encodeInitial(initial); initial != nil {

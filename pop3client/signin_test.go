@@ -439,6 +439,11 @@ func TestEcho(t *testing.T) {
 		{"PLAIN cut short", withPassword("PLAIN"), capa("SASL PLAIN", "AUTH-RESP-CODE") + `
 			C: AUTH PLAIN AHUxAHMzY3JldC1wdw==
 			S: -ERR unknown: AHUxAHMzY3JldC1w...`, "unknown: [redacted]...", []string{"AHMz", "Y3Jl"}},
+		{"PASS cut short", withPassword(User), "C: CAPA\nS: -ERR\nC: USER u1\nS: +OK\nC: PASS s3cret-pw\nS: -ERR unknown command: PASS s3cret-p...",
+			"unknown command: PASS [redacted]...", []string{"s3cret"}},
+		{"late", withPassword("PLAIN", "LOGIN"), capa("SASL PLAIN LOGIN", "AUTH-RESP-CODE") + `
+			C: AUTH PLAIN AHUxAHMzY3JldC1wdw==
+			s: -ERR unknown\r\n-ERR not AHUxAHMzY3JldC1wdw== nor s3cret-pw\r\n`, "not [redacted] nor [redacted]", []string{"AHUx", "s3cret"}},
 		{"PLAIN on two lines", withPassword("PLAIN", "LOGIN"), capa("SASL PLAIN LOGIN") + `
 			C: AUTH PLAIN
 			S: +
@@ -479,6 +484,30 @@ func TestEcho(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEchoAfterSignIn: what comes behind the last answer hides the password still, and
+// what is asked then comes whole.
+func TestEchoAfterSignIn(t *testing.T) {
+	const start = "S: +OK\nC: USER u1\nS: +OK\nC: PASS 320\n"
+	cred := Credentials{User: "u1", Password: "320"}
+	for _, test := range []struct{ says, shows string }{
+		{"s: +OK\\r\\n-ERR not PASS 320\\r\\n", "not PASS [redacted]"},
+		{"S: +OK\nC: STAT\nS: +OK 2 320", ""},
+	} {
+		c, err := New(t.Context(), script(t, start+test.says), clear)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SignIn(t.Context(), cred); err != nil {
+			t.Fatal(err)
+		}
+		if _, octets, err := c.Stat(t.Context()); test.shows == "" && (err != nil || octets != 320) ||
+			test.shows != "" && (err == nil || !strings.Contains(err.Error(), test.shows)) {
+			t.Errorf("%q: %d, %v", test.says, octets, err)
+		}
 	}
 }
 
