@@ -121,6 +121,21 @@ func TestQuotaOfTheConfiguration(t *testing.T) {
 	}
 }
 
+// A sender that is no address keeps no mail away, but one that would forge header
+// lines does.
+func TestSenderThatIsNoAddress(t *testing.T) {
+	_, l := begin(t, testConfig(t, config.Flags{}))
+	addUser(t, l.server, "ana")
+	for sender, done := range map[string]bool{"bob@": true, "a\x00b": true, "b@x\r\nTo: c": false, "b@x\n": false} {
+		var list []Delivered
+		args := DeliverArgs{Sender: sender, Recipients: []string{"ana"}}
+		err := l.server.Operations().Call(t.Context(), OpDeliver, args, strings.NewReader("x"), &list)
+		if err != nil || len(list) != 1 || list[0].Done != done || list[0].Permanent == done {
+			t.Errorf("%q: %+v, %v", sender, list, err)
+		}
+	}
+}
+
 // A template that would mix the mail of two users refuses the second.
 func TestTwoUsersNeverShareAMaildir(t *testing.T) {
 	c := testConfig(t, config.Flags{})

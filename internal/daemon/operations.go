@@ -6,8 +6,8 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"restante.example/internal/control"
@@ -299,11 +299,15 @@ func (o *Office) deliver(ctx context.Context, a DeliverArgs, body io.Reader) ([]
 		}
 		return list
 	}
-	sender := a.Sender
-	if sender != "" {
+	if strings.ContainsAny(a.Sender, "\r\n") { // it would forge header lines
+		return all(&intake.Error{Class: intake.BadAddress, Err: errors.New("the sender has a line end in it")}), nil
+	}
+	sender := ""
+	if a.Sender != "" {
 		var err error
-		if sender, err = lmtp.ParseSender(sender); err != nil {
-			return all(&intake.Error{Class: intake.BadAddress, Err: fmt.Errorf("sender: %w", err)}), nil
+		if sender, err = lmtp.ParseArgument(a.Sender); err != nil {
+			// It only stands in Return-Path, and good mail is not refused for that.
+			o.log.Warn("the sender is no address, and is taken as none", "sender", a.Sender, "error", err)
 		}
 	}
 	t, err := o.intake.Load().Begin(intake.Envelope{Sender: sender, Origin: a.Origin})
@@ -312,7 +316,7 @@ func (o *Office) deliver(ctx context.Context, a DeliverArgs, body io.Reader) ([]
 	}
 	var list []Delivered
 	for _, r := range a.Recipients {
-		address, err := lmtp.ParseAddress(r, true)
+		address, err := lmtp.ParseArgument(r)
 		if err != nil {
 			list = append(list, refused(r, &intake.Error{Class: intake.BadAddress, Recipient: r, Err: err}))
 			continue

@@ -101,19 +101,32 @@ func checkCharacters(s string, smtputf8 bool) error {
 	return nil
 }
 
-// ParseSender is ParseAddress for a sender that a mail server hands over on a
-// command line, where some (Postfix without flags=q) leave out the quotes of the
-// local part.
-func ParseSender(sender string) (string, error) {
-	address, err := ParseAddress(sender, true)
+// ParseArgument is ParseAddress for an address that a mail server hands over on a
+// command line, where some put it into angle brackets, leave out the quotes of the
+// local part (Postfix without flags=q), or keep the dot of the root.
+func ParseArgument(arg string) (string, error) {
+	if len(arg) >= 2 && arg[0] == '<' && arg[len(arg)-1] == '>' {
+		arg = arg[1 : len(arg)-1]
+	}
+	if strings.Contains(arg, "@") {
+		arg = strings.TrimSuffix(arg, ".")
+	}
+	address, err := ParseAddress(arg, true)
 	if err == nil {
 		return address, nil
 	}
-	at := strings.LastIndexByte(sender, '@')
-	if at < 1 || len(sender) > maxAddress || checkCharacters(sender, true) != nil || !validDomain(sender[at+1:]) {
+	// A "<" belongs to a whole header field, such as "Ana <ana@example.org>".
+	if arg == "" || len(arg) > maxAddress || checkCharacters(arg, true) != nil || strings.ContainsAny(arg, "<>") {
 		return "", err
 	}
-	return quoteLocal(sender[:at]) + sender[at:], nil
+	at := strings.LastIndexByte(arg, '@')
+	if at < 0 {
+		return quoteLocal(arg), nil
+	}
+	if at == 0 || !validDomain(arg[at+1:]) {
+		return "", err
+	}
+	return quoteLocal(arg[:at]) + arg[at:], nil
 }
 
 func validRoute(route string) bool {

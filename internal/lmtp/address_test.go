@@ -52,23 +52,41 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// Postfix hands a sender to a pipe without the quotes.
-func TestParseSender(t *testing.T) {
+// Mail servers hand over addresses with brackets, and without quotes.
+func TestParseArgument(t *testing.T) {
 	for in, want := range map[string]string{
-		"ana@example.org":       "ana@example.org",
-		`"a b"@example.org`:     `"a b"@example.org`,
-		"a b@example.org":       `"a b"@example.org`,
-		`a"b>\@example.org`:     `"a\"b>\\"@example.org`,
-		"a@b@example.org":       `"a@b"@example.org`,
-		"josé maría@пример.org": `"josé maría"@пример.org`,
+		"ana@example.org":         "ana@example.org",
+		`"a b"@example.org`:       `"a b"@example.org`,
+		`"a>b"@example.org`:       `"a>b"@example.org`,
+		"a b@example.org":         `"a b"@example.org`,
+		`a"b\@example.org`:        `"a\"b\\"@example.org`,
+		"a@b@example.org":         `"a@b"@example.org`,
+		"a,b@example.org":         `"a,b"@example.org`,
+		"ana+(x)@example.org":     `"ana+(x)"@example.org`,
+		"josé maría@пример.org":   `"josé maría"@пример.org`,
+		"<ana@example.org>":       "ana@example.org",
+		"<a b@example.org>":       `"a b"@example.org`,
+		"<ana>":                   "ana",
+		"ana@example.org.":        "ana@example.org",
+		`<"a b"@example.org.>`:    `"a b"@example.org`,
+		"jane.":                   `"jane."`,
+		"a b":                     `"a b"`,
+		`\ana`:                    `"\\ana"`,
+		"@a,@b:c d@example.org":   `"@a,@b:c d"@example.org`,
+		"<@a,@b:ana@example.org>": "ana@example.org",
 	} {
-		if got, err := ParseSender(in); err != nil || got != want {
+		got, err := ParseArgument(in)
+		if err != nil || got != want {
 			t.Errorf("%s: got %s, %v, want %s", in, got, err, want)
 		}
+		if again, err := ParseAddress(got, true); err != nil || again != got {
+			t.Errorf("%s became %s, and that %s, %v", in, got, again, err)
+		}
 	}
-	for _, in := range []string{"", "bad sender>", "a b", "@", "@b", "a b@", "a b@c>", "a b@c d", "a\r\nb@c", "a b\x00@c",
-		"a \xff@c", "a " + strings.Repeat("x", 600) + "@c"} {
-		if got, err := ParseSender(in); !errors.Is(err, errSyntax) {
+	for _, in := range []string{"", "<>", "<", ">", "<<a>>", "a <b@c>", "bad sender>", "a b>@c", "<a@b>@c", "@", "@b", "@.", "a b@",
+		"a b@.", "a@b..", "a b@c>", "a b@c d", "a\r\nb@c", "a\nb", "a b\x00@c", "a \xff@c", "a " + strings.Repeat("x", 600) + "@c",
+		"a " + strings.Repeat("x", 600)} {
+		if got, err := ParseArgument(in); !errors.Is(err, errSyntax) {
 			t.Errorf("%q: got %q, %v", in, got, err)
 		}
 	}
