@@ -4,7 +4,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"slices"
 
 	"restante.example/internal/config"
 	"restante.example/internal/control"
@@ -34,11 +37,19 @@ func (d *deliverCommand) Run(ctx context.Context, c *console) error {
 	if sender == "<>" {
 		sender = ""
 	}
+	// Some mail servers take any output for a failure, so what else there is to say
+	// is said only beside one.
+	var said bytes.Buffer
+	quiet := *c
+	quiet.err = &said
 	var results []daemon.Delivered
-	err := d.reach(ctx, c, func(caller control.Caller, _ *config.Config) error {
+	err := d.reach(ctx, &quiet, func(caller control.Caller, _ *config.Config) error {
 		args := daemon.DeliverArgs{Sender: sender, Recipients: d.Recipients, Origin: "pipe"}
 		return caller.Call(ctx, daemon.OpDeliver, args, c.in, &results)
 	})
+	if err != nil || slices.ContainsFunc(results, func(r daemon.Delivered) bool { return !r.Done }) {
+		fmt.Fprint(c.err, said.String())
+	}
 	// Also when the configuration is wrong: mail waits until it is mended.
 	if err != nil {
 		return c.fail(exitTempfail, "the message was not taken in: %v; it can be delivered again later", err)
