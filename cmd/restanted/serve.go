@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"restante.example/internal/cert"
 	"restante.example/internal/config"
 	"restante.example/internal/daemon"
 )
@@ -46,13 +45,6 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	// The server reads them itself; here it is told which settings they come from.
-	for _, files := range conf.AllCertificates() {
-		if _, err := cert.Load(files.CertFile, files.KeyFile, quietLog(c.err)); err != nil {
-			return c.fail(exitConfig, "the certificate cannot be used: %v; cert_file (--tls-cert) is %s and key_file (--tls-key) is %s",
-				err, files.CertFile, files.KeyFile)
-		}
-	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -68,6 +60,10 @@ func (s *serveCommand) Run(ctx context.Context, c *console) error {
 	if owned, ok := errors.AsType[*daemon.OwnedError](err); ok {
 		return c.fail(exitFailed, "a server runs on %s already: see it with `restanted status --data %s`, stop it, or name another directory with --data",
 			owned.Data, owned.Data)
+	}
+	if bad, ok := errors.AsType[*daemon.CertificateError](err); ok {
+		return c.fail(exitConfig, "the certificate cannot be used: %v; cert_file (--tls-cert) is %s and key_file (--tls-key) is %s",
+			bad.Err, bad.CertFile, bad.KeyFile)
 	}
 	return err
 }

@@ -101,11 +101,28 @@ func (r *reception) load(files config.Certificate, old *reception, log *slog.Log
 		source = old.sources[files]
 	}
 	if source == nil {
-		source, err = cert.Load(files.CertFile, files.KeyFile, log)
+		if source, err = cert.Load(files.CertFile, files.KeyFile, log); err != nil {
+			return nil, &CertificateError{files, err}
+		}
 	}
 	r.sources[files] = source
-	return source, err
+	return source, nil
 }
+
+// CertificateError says that a certificate which the configuration names cannot
+// be used.
+type CertificateError struct {
+	config.Certificate
+	Err error
+}
+
+// Error names the settings and says what is wrong.
+func (e *CertificateError) Error() string {
+	return fmt.Sprintf("cert_file %s and key_file %s: %v", e.CertFile, e.KeyFile, e.Err)
+}
+
+// Unwrap returns what is wrong.
+func (e *CertificateError) Unwrap() error { return e.Err }
 
 // tlsOf returns the settings of TLS of a listener, or nil where they are those
 // of all.

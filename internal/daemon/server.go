@@ -72,13 +72,17 @@ func Open(ctx context.Context, c *config.Config, log *Log, version string) (*Ser
 }
 
 func (s *Server) open(ctx context.Context, c *config.Config) error {
+	// What only root can read is read while this is root, and before anything is made.
+	r, err := receive(c, nil, s.log.Logger)
+	if err != nil {
+		return err
+	}
 	if err := MakeData(c.Data); err != nil {
 		return err
 	}
 	// Commands that work on the directory themselves are soon done.
 	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	var err error
 	if s.owner, err = control.Await(wait, c.Data); errors.Is(err, control.ErrOwned) {
 		return &OwnedError{c.Data}
 	} else if err != nil {
@@ -92,11 +96,6 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	}
 	for _, name := range s.inherited.unused(s.listeners.list) {
 		s.log.Warn("systemd has given a socket that no listener asks for", "name", name, "try", "address = \"systemd:"+name+"\"")
-	}
-	// What only root can read is read while this is root.
-	r, err := receive(c, nil, s.log.Logger)
-	if err != nil {
-		return err
 	}
 	if err := BecomeOwner(c.Data); err != nil {
 		return fmt.Errorf("becoming the owner of %s: %w", c.Data, err)
