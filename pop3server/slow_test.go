@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,11 +93,11 @@ func TestSlowReaderWhereSilenceIsShort(t *testing.T) {
 // tally counts writes.
 type tally struct {
 	net.Conn
-	writes int
+	writes atomic.Int64
 }
 
 func (c *tally) Write(p []byte) (int, error) {
-	c.writes++
+	c.writes.Add(1)
 	return c.Conn.Write(p)
 }
 
@@ -110,7 +111,7 @@ func TestSlowReaderOfAForeignConnection(t *testing.T) {
 		secured := tls.Client(mine, clientTLS())
 		c := newClient(t, secured).signIn()
 		c.ask("RETR 2", "+OK")
-		before := below.writes
+		before := below.writes.Load()
 		p := make([]byte, 4000)
 		for got := 0; got < 500_000; got += len(p) {
 			time.Sleep(time.Second)
@@ -118,7 +119,7 @@ func TestSlowReaderOfAForeignConnection(t *testing.T) {
 				t.Fatalf("after %d octets: %v", got, err)
 			}
 		}
-		if n := below.writes - before; n > 100 {
+		if n := below.writes.Load() - before; n > 100 {
 			t.Errorf("%d writes", n)
 		}
 		mine.Close()
