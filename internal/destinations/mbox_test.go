@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -210,8 +209,8 @@ func TestMboxLocks(t *testing.T) {
 // Another program's dotlock is heeded also where it cannot be read, or where we
 // could not make one; none is needed there, and an old one is in nobody's way.
 func TestMboxHeedsDotlocks(t *testing.T) {
-	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
-		t.Skip("needs a user whom modes bind; run on Unix, not as root")
+	if asNobody(t) {
+		return
 	}
 	const none = -1
 	for _, c := range []struct {
